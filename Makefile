@@ -1,0 +1,52 @@
+# Everything runs from .venv, which the first target that needs it makes.
+# `make run` needs python3 (3.11 or newer) with venv, and make; nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "hvtui needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+# Stamps: `run` needs the program alone, everything else also the developer's tools.
+.venv/.run: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch .venv/.run $@
+
+.PHONY: help run install test lint bench guests screenshots format
+
+help: ## show what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: .venv/.run ## open the app on the default machine (without a terminal: two virtual seconds, consoles printed)
+	@$(BIN)/hvtui
+
+install: .venv/.dev ## make .venv with the program and the developer's tools
+
+test: .venv/.dev ## run the tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## let ruff put the sources in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev ## measure speed and memory, side by side with qemu-system-aarch64 where it is installed
+	$(BIN)/python -m pytest tests/bench -m bench -s -q
+
+guests: .venv/.dev ## build the bare-metal guest images again
+	$(BIN)/python machines/guests/build.py
+
+screenshots: .venv/.dev ## draw screenshots/*.svg from real machine states
+	$(BIN)/python screenshots/make.py

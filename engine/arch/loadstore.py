@@ -1,0 +1,107 @@
+"""Loads and stores that a data abort does not describe (ISV = 0): decoded from the instruction.
+
+Covers what a driver can compile to on a device: register pairs, pre- and post-index, unscaled and
+register offsets, SIMD&FP transfers (Arm ARM C4.1.94). Exclusives and atomics are not emulated: on
+memory-mapped I/O they are a fault on real parts too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One register moved to or from memory."""
+
+    offset: int
+    """Bytes from the address of the access."""
+    size: int
+    """1, 2, 4, 8 or (vectors) 16."""
+    register: int
+    load: bool
+    sign_extend: bool = False
+    sixty_four: bool = True
+    """Sign extension goes to 64 bits, not 32."""
+    vector: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStore:
+    """A decoded access."""
+
+    base: int
+    """Rn, 31 is SP."""
+    transfers: tuple[Transfer, ...]
+    writeback: int | None = None
+    """Added to Rn afterwards, None to leave it."""
+
+
+def _bits(word: int, high: int, low: int) -> int:
+    return word >> low & (1 << (high - low + 1)) - 1
+
+
+def _signed(value: int, width: int) -> int:
+    return value - (1 << width) if value >> (width - 1) else value
+
+
+def _single(word: int) -> Transfer | None:
+    """The transfer of a load/store (one register) from its size, V, opc and Rt fields."""
+    size, opc, register = _bits(word, 31, 30), _bits(word, 23, 22), _bits(word, 4, 0)
+    if _bits(word, 26, 26):
+        scale = (opc >> 1) << 2 | size
+        return Transfer(0, 1 << scale, register, bool(opc & 1), vector=True) if scale <= 4 else None
+    if opc >= 2 and size == 3 or opc == 3 and size == 2:
+        return None  # prefetch or unallocated
+    return Transfer(0, 1 << size, register, opc != 0, opc >= 2, opc != 3)
+
+
+def _decode_single(word: int) -> LoadStore | None:
+    transfer = _single(word)
+    if transfer is None:
+        return None
+    base = _bits(word, 9, 5)
+    if _bits(word, 25, 24) == 1:
+        return LoadStore(base, (transfer,))
+    if _bits(word, 25, 24) != 0:
+        return None
+    mode = _bits(word, 11, 10)
+    if _bits(word, 21, 21):
+        return LoadStore(base, (transfer,)) if mode == 2 else None
+    indexed = mode in (1, 3)
+    return LoadStore(base, (transfer,), _signed(_bits(word, 20, 12), 9) if indexed else None)
+
+
+def _decode_pair(word: int) -> LoadStore | None:
+    opc, vector, load = _bits(word, 31, 30), bool(_bits(word, 26, 26)), bool(_bits(word, 22, 22))
+    if opc == 3 or (opc == 1 and not vector and not load):
+        return None
+    size = 4 << opc if vector else (8 if opc == 2 else 4)
+    signed = opc == 1 and not vector
+    mode = _bits(word, 25, 23)
+    transfers = tuple(
+        Transfer(n * size, size, register, load, signed, vector=vector)
+        for n, register in enumerate((_bits(word, 4, 0), _bits(word, 14, 10)))
+    )
+    delta = _signed(_bits(word, 21, 15), 7) * size
+    return LoadStore(_bits(word, 9, 5), transfers, delta if mode in (1, 3) else None)
+
+
+def _decode_ordered(word: int) -> LoadStore | None:
+    """LDAR and STLR."""
+    if not (_bits(word, 23, 23) and not _bits(word, 21, 21) and _bits(word, 15, 15)):
+        return None
+    transfer = Transfer(0, 1 << _bits(word, 31, 30), _bits(word, 4, 0), bool(_bits(word, 22, 22)))
+    return LoadStore(_bits(word, 9, 5), (transfer,))
+
+
+def decode(word: int) -> LoadStore | None:
+    """The access an instruction word makes, or None when it is not one that can be emulated."""
+    kind = _bits(word, 29, 27)
+    if kind == 0b111:
+        return _decode_single(word)
+    if kind == 0b101 and not _bits(word, 25, 25):
+        return _decode_pair(word)
+    if _bits(word, 29, 24) == 0b001000:
+        return _decode_ordered(word)
+    return None

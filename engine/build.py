@@ -1,0 +1,103 @@
+"""From a machine file's configuration to a wired board with its firmware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.board.memory import PhysicalMemory
+from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
+from engine.board.pl011 import Pl011
+from engine.board.pl031 import Pl031
+from engine.config import MachineConfig, VmConfig
+from engine.events import ConsoleOutput, EventRing
+from engine.hypervisor.hypervisor import Hypervisor
+from engine.hypervisor.mmio import Mmio
+from engine.hypervisor.psci import Psci
+from engine.hypervisor.stage2 import Stage2, TableAllocator
+from engine.hypervisor.traps import GuestTraps
+from engine.hypervisor.vgic import VGic
+from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.images.placement import load_guest
+
+
+@dataclass(frozen=True)
+class System:
+    """A powered-on machine without a thread: `hypervisor.advance` runs it."""
+
+    config: MachineConfig
+    memory: PhysicalMemory
+    hypervisor: Hypervisor
+    events: EventRing
+
+    @property
+    def vms(self) -> list[Vm]:
+        return self.hypervisor.vms
+
+    def vm(self, name: str) -> Vm:
+        """The VM with this name; KeyError if there is none."""
+        for vm in self.vms:
+            if vm.name == name:
+                return vm
+        raise KeyError(name)
+
+
+class _Builder:
+    """The one place that knows every part."""
+
+    def __init__(self, config: MachineConfig, events: EventRing) -> None:
+        self.config = config
+        self.events = events
+        board = config.board
+        self.memory = PhysicalMemory(RAM_BASE, board.ram_end - RAM_BASE)
+        self._tables = TableAllocator(self.memory, board.firmware_base, board.firmware_base + FIRMWARE_SIZE)
+        self.hypervisor = Hypervisor(config, events)
+        self._psci = Psci(self.hypervisor)
+        self._mmio = Mmio(self.hypervisor)
+
+    def add_vm(self, config: VmConfig, vmid: int) -> None:
+        images = load_guest(config, self.config.seed)
+        stage2 = Stage2(self.memory, self._tables, vmid)
+        vm = Vm(config, self.memory, stage2, images, self._traps)
+        for core in config.affinity:
+            vm.add_vcpu(self.hypervisor.cores[core])
+        vgic = VGic(
+            vcpus=config.vcpus,
+            on_change=lambda vcpu: self.hypervisor.interrupts_changed(vm.vcpus[vcpu]),
+            deactivate_physical=lambda vcpu, ppi: self.hypervisor.timer_deactivated(vm.vcpus[vcpu], ppi),
+        )
+        vm.wire(vgic, self._uart(vm), self._rtc(vm))
+        self.hypervisor.add_vm(vm)
+
+    def _traps(self, vm: Vm) -> GuestTraps:
+        return GuestTraps(vm, self.hypervisor, self._psci, self._mmio)
+
+    def _raise_spi(self, vm: Vm, spi: int, source: str, level: bool) -> None:
+        intid = SPI_BASE + spi
+        if level:
+            self.hypervisor.interrupt_raised(vm.vcpus[0], intid, source)
+        vm.vgic.set_line(intid, level)
+
+    def _uart(self, vm: Vm) -> Pl011:
+        def on_output(data: bytes) -> None:
+            self.events.emit(ConsoleOutput(self.hypervisor.now, vm.name, -1, data))
+            vm.console.write(data)
+
+        return Pl011("pl011", on_output, lambda level: self._raise_spi(vm, UART_SPI, "pl011", level))
+
+    def _rtc(self, vm: Vm) -> Pl031:
+        hypervisor = self.hypervisor
+        return Pl031(
+            self.config.board.wall_time,
+            lambda: hypervisor.ns_of_cycles(hypervisor.now),
+            lambda level: self._raise_spi(vm, RTC_SPI, "pl031", level),
+        )
+
+
+def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 65536) -> System:
+    """Build and power on a machine. Raises ImageError or UnsupportedUnicorn."""
+    builder = _Builder(config, EventRing(event_capacity, digest))
+    for vmid, vm in enumerate(config.vms, start=1):
+        builder.add_vm(vm, vmid)
+    system = System(config, builder.memory, builder.hypervisor, builder.events)
+    system.hypervisor.power_on()
+    return system

@@ -1,0 +1,242 @@
+"""A machine as it will be built: machine file, overrides and defaults resolved, checked and frozen."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine import machine_file, paths
+from engine.board.memory_map import BLOCK_SIZE, FIRMWARE_SIZE, GIB, KIB, MIB, RAM_BASE, RAM_LIMIT
+from engine.machine_file import ConfigError, ImageFormat, MachineFile, VmSection, shown
+
+__all__ = ["BoardConfig", "ConfigError", "MachineConfig", "VmConfig", "from_tables", "load"]
+
+_UNITS = {"K": KIB, "M": MIB, "G": GIB}
+_MAX_RAM = 4 * GIB
+_PL031_LIMIT = 1 << 32
+
+
+class BoardConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The physical machine."""
+
+    cores: int
+    """Physical cores, 1 to 8."""
+    time_slice_ms: float
+    """Virtual milliseconds a vCPU runs before its core takes another one, 0.1 to 1000."""
+    wall_time: int
+    """What the PL031 shows at power-on, in seconds since 1970-01-01 UTC; 32 bits."""
+    ram_end: int
+    """First physical address above RAM, which begins at RAM_BASE."""
+
+    @property
+    def firmware_base(self) -> int:
+        """Start of the FIRMWARE_SIZE bytes at the top of RAM that no VM may have."""
+        return self.ram_end - FIRMWARE_SIZE
+
+
+class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One guest."""
+
+    name: str
+    vcpus: int
+    ram_base: int
+    """IPA of its RAM, 2 MiB aligned."""
+    ram_size: int
+    """Bytes, a multiple of 2 MiB, at most 4 GiB."""
+    base_pa: int
+    """Physical address of its RAM, 2 MiB aligned."""
+    image: Path
+    format: ImageFormat
+    load: int | None
+    """Offset of the image from `ram_base`, if the file gives one."""
+    entry: int | None
+    """Offset of the first instruction from `ram_base`, if the file gives one."""
+    initrd: Path | None
+    dtb: Path | None
+    bootargs: str
+    affinity: tuple[int, ...]
+    """Physical core of each vCPU."""
+    console: bool
+
+    @property
+    def ram_end(self) -> int:
+        """First IPA above its RAM."""
+        return self.ram_base + self.ram_size
+
+    @property
+    def end_pa(self) -> int:
+        """First physical address above its RAM."""
+        return self.base_pa + self.ram_size
+
+
+class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole machine."""
+
+    file: Path
+    name: str
+    description: str
+    cycles_per_tick: int
+    """Instructions in one tick of the 62.5 MHz counter, 1 to 1024."""
+    seed: int
+    board: BoardConfig
+    vms: tuple[VmConfig, ...]
+
+
+def load(file: str | Path, overrides: Iterable[str] = ()) -> MachineConfig:
+    """Read a machine file and apply `--set` overrides; ConfigError says in one line what is wrong."""
+    path = Path(file)
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ConfigError(path, "", f"expected a readable machine file ({_why(error)})") from None
+    raw = machine_file.parse(data, path)
+    return from_tables(machine_file.apply_overrides(raw, overrides), path)
+
+
+def from_tables(raw: Mapping[str, Any], file: Path) -> MachineConfig:
+    """Check and resolve the tables of a machine file; `file` names them and is what paths are relative to."""
+    return _Resolver(file).machine(machine_file.convert(raw, file))
+
+
+class _Resolver:
+    """Resolves one machine file; every method names the key it complains about."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def _refuse(self, key: str, expected: str, got: str) -> ConfigError:
+        return ConfigError(self._file, key, f"expected {expected} (got {got})")
+
+    def machine(self, parsed: MachineFile) -> MachineConfig:
+        cores = parsed.board.cores
+        vms: list[VmConfig] = []
+        for index, section in enumerate(parsed.vm):
+            first = sum(vm.vcpus for vm in vms)
+            vms.append(self._vm(f"vm[{index}]", section, cores, first))
+        self._names(vms)
+        self._no_overlap(vms)
+        return MachineConfig(
+            file=self._file,
+            name=parsed.machine.name or self._file.stem,
+            description=parsed.machine.description,
+            cycles_per_tick=parsed.machine.cycles_per_tick,
+            seed=parsed.machine.seed,
+            board=self._board(parsed.board, vms),
+            vms=tuple(vms),
+        )
+
+    def _board(self, section: machine_file.BoardSection, vms: list[VmConfig]) -> BoardConfig:
+        seconds = int(section.wall_time.timestamp())
+        if not 0 <= seconds < _PL031_LIMIT:
+            raise self._refuse("board.wall_time", "a date from 1970 to 2106", section.wall_time.isoformat())
+        needed = max(vm.end_pa for vm in vms) + FIRMWARE_SIZE
+        ram_end = needed
+        if section.ram is not None:
+            ram_end = RAM_BASE + self._blocks("board.ram", section.ram, RAM_LIMIT + FIRMWARE_SIZE - RAM_BASE)
+            if ram_end < needed:
+                expected = f"at least {(needed - RAM_BASE) // MIB}M, for every VM and 16M of firmware above them"
+                raise self._refuse("board.ram", expected, shown(section.ram))
+        return BoardConfig(cores=section.cores, time_slice_ms=section.time_slice_ms, wall_time=seconds, ram_end=ram_end)
+
+    def _vm(self, key: str, section: VmSection, cores: int, first: int) -> VmConfig:
+        size = self._blocks(f"{key}.ram_size", section.ram_size, _MAX_RAM)
+        base_pa = section.ram_base if section.base_pa is None else section.base_pa
+        self._window(f"{key}.ram_base", section.ram_base, size)
+        self._window(f"{key}.base_pa", base_pa, size)
+        if section.dtb is not None and (section.bootargs or section.initrd is not None):
+            raise self._refuse(
+                f"{key}.dtb", "no bootargs and no initrd beside a device tree of your own", shown(section.dtb)
+            )
+        return VmConfig(
+            name=section.name,
+            vcpus=section.vcpus,
+            ram_base=section.ram_base,
+            ram_size=size,
+            base_pa=base_pa,
+            image=self._path(f"{key}.image", section.image),
+            format=section.format,
+            load=self._offset(f"{key}.load", section.load, size),
+            entry=self._offset(f"{key}.entry", section.entry, size),
+            initrd=self._path(f"{key}.initrd", section.initrd) if section.initrd is not None else None,
+            dtb=self._path(f"{key}.dtb", section.dtb) if section.dtb is not None else None,
+            bootargs=section.bootargs,
+            affinity=self._affinity(f"{key}.affinity", section, cores, first),
+            console=section.console,
+        )
+
+    def _size(self, key: str, value: int | str) -> int:
+        if isinstance(value, int):
+            return value
+        digits, unit = (value[:-1], value[-1]) if value[-1] in _UNITS else (value, "")
+        if len(digits) > 20:
+            raise self._refuse(key, "a smaller size", shown(value))
+        return int(digits) * _UNITS.get(unit, 1)
+
+    def _blocks(self, key: str, value: int | str, maximum: int) -> int:
+        size = self._size(key, value)
+        if not 0 < size <= maximum or size % BLOCK_SIZE:
+            raise self._refuse(key, f"a multiple of 2M, at most {maximum // MIB}M", shown(value))
+        return size
+
+    def _offset(self, key: str, value: int | str | None, size: int) -> int | None:
+        if value is None:
+            return None
+        offset = self._size(key, value)
+        if offset >= size or offset % 4:
+            raise self._refuse(key, "an offset into RAM, a multiple of 4", shown(value))
+        return offset
+
+    def _window(self, key: str, base: int, size: int) -> None:
+        if base % BLOCK_SIZE:
+            raise self._refuse(key, "an address aligned to 2M", f"{base:#x}")
+        if base < RAM_BASE or base + size > RAM_LIMIT:
+            expected = f"RAM between {RAM_BASE:#x} and {RAM_LIMIT:#x}"
+            raise self._refuse(key, expected, _span(base, base + size))
+
+    def _affinity(self, key: str, section: VmSection, cores: int, first: int) -> tuple[int, ...]:
+        if section.affinity is None:
+            return tuple((first + vcpu) % cores for vcpu in range(section.vcpus))
+        if len(section.affinity) != section.vcpus:
+            raise self._refuse(key, f"one core for each of {section.vcpus} vCPUs", shown(section.affinity))
+        if any(core >= cores for core in section.affinity):
+            raise self._refuse(key, f"cores below board.cores = {cores}", shown(section.affinity))
+        return tuple(section.affinity)
+
+    def _path(self, key: str, text: str) -> Path:
+        path = paths.resolve(text, self._file.parent)
+        try:
+            if stat.S_ISREG(path.stat().st_mode) and os.access(path, os.R_OK):
+                return path
+            reason = "not a regular file, or no permission to read it"
+        except (OSError, ValueError) as error:
+            reason = _why(error)
+        if text.startswith(paths.CACHE_PREFIX):
+            reason += "; fetch it with: hvtui images fetch"
+        raise self._refuse(key, f"a readable file: {reason}", str(path))
+
+    def _names(self, vms: list[VmConfig]) -> None:
+        for index, vm in enumerate(vms):
+            if vm.name in machine_file.SECTIONS:
+                raise self._refuse(f"vm[{index}].name", "a name that is not a section's", shown(vm.name))
+            if vm.name in [other.name for other in vms[:index]]:
+                raise self._refuse(f"vm[{index}].name", "a name no other VM has", shown(vm.name))
+
+    def _no_overlap(self, vms: list[VmConfig]) -> None:
+        for (_, a), (index, b) in combinations(enumerate(vms), 2):
+            if a.base_pa < b.end_pa and b.base_pa < a.end_pa:
+                expected = f"physical RAM apart from {a.name}'s, {_span(a.base_pa, a.end_pa)}"
+                raise self._refuse(f"vm[{index}].base_pa", expected, _span(b.base_pa, b.end_pa))
+
+
+def _span(start: int, end: int) -> str:
+    return f"{start:#x} to {end:#x}"
+
+
+def _why(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,0 +1,41 @@
+"""A partition's console: what it printed, kept bounded, and what is typed into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_KEEP = 1 << 20
+
+
+class Console:
+    """The output of one serial port, addressed by absolute byte position; the oldest part may be gone."""
+
+    def __init__(self, name: str, send: Callable[[bytes], int]) -> None:
+        self.name = name
+        self.send = send
+        """Type bytes into the port; returns how many it took."""
+        self._kept = bytearray()
+        self._dropped = 0
+        self.listeners: list[Callable[[bytes], None]] = []
+        """Called on the machine's thread with everything the guest prints, as it prints it."""
+
+    @property
+    def end(self) -> int:
+        """Number of bytes ever printed."""
+        return self._dropped + len(self._kept)
+
+    def write(self, data: bytes) -> None:
+        """The guest printed something."""
+        self._kept += data
+        if len(self._kept) > 2 * _KEEP:
+            excess = len(self._kept) - _KEEP
+            del self._kept[:excess]
+            self._dropped += excess
+        for listener in self.listeners:
+            listener(data)
+
+    def since(self, position: int) -> tuple[bytes, int]:
+        """What was printed from a position on (as far as it is kept), and the position after it."""
+        start = max(0, position - self._dropped)
+        data = bytes(self._kept[start:])
+        return data, self._dropped + start + len(data)

@@ -1,0 +1,325 @@
+"""NS-EL2: runs the vCPUs of all VMs on the physical cores, in virtual time.
+
+All state is data between two calls of `advance`; nothing here waits, and nothing depends on where a
+caller chose to stop.
+"""
+
+from __future__ import annotations
+
+from engine.config import MachineConfig
+from engine.cpu.timer import NS_PER_TICK, TimerPpi
+from engine.events import Blocked, Event, EventRing, Interrupt, Switch, VmState
+from engine.hypervisor.hcr import HCR_GUEST, HCR_TWE, HCR_VF, HCR_VI
+from engine.hypervisor.physical_core import PhysicalCore
+from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.vm import Vm
+from engine.views import VcpuState, VmRunState
+
+_LONGEST_SLICE = 1_000_000
+"""Cycles without looking at a stop request: some milliseconds of the host."""
+_LOCKSTEP = 20_000
+"""Cycles that one physical core may run ahead of another."""
+_FAR_FUTURE = 1 << 63
+_NS_PER_MS = 1_000_000
+
+
+class Hypervisor:
+    """Scheduler and virtual time; the traps come in through `GuestTraps`."""
+
+    def __init__(self, config: MachineConfig, events: EventRing) -> None:
+        self.events = events
+        self.cycles_per_tick = config.cycles_per_tick
+        self._slice = self.cycles_of_ns(int(config.board.time_slice_ms * _NS_PER_MS))
+        self.cores = tuple(PhysicalCore(n) for n in range(config.board.cores))
+        self.vms: list[Vm] = []
+        self._active: PhysicalCore | None = None
+        self._turn_of: PhysicalCore | None = None
+        self._horizon = 0
+        self._latest_tick = 0
+        self.stop_requested = False
+        """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
+        self.stop_after_trap = False
+        """Return from `advance` as soon as a guest trapped to EL2."""
+
+    def add_vm(self, vm: Vm) -> None:
+        """Place a VM's vCPUs on their cores."""
+        self.vms.append(vm)
+        for pcore in self.cores:
+            mine = [vcpu for vcpu in vm.vcpus if vcpu.pcore is pcore]
+            if mine:
+                pcore.add(mine)
+
+    # --- virtual time --------------------------------------------------------------------------
+
+    def cycles_of_ns(self, ns: int) -> int:
+        return ns * self.cycles_per_tick // NS_PER_TICK
+
+    def ns_of_cycles(self, cycles: int) -> int:
+        return cycles * NS_PER_TICK // self.cycles_per_tick
+
+    @property
+    def now(self) -> int:
+        """Virtual time in cycles: of the core that runs a slice, else of the core that is furthest ahead."""
+        if self._active is not None:
+            return self._active.now
+        return max(pcore.cycles for pcore in self.cores)
+
+    @property
+    def progress(self) -> int:
+        """Instructions executed by all cores: with `now`, this names a state of the machine uniquely."""
+        return sum(pcore.busy for pcore in self.cores)
+
+    def ticks(self, vcpu: Vcpu) -> int:
+        """The system counter as a vCPU reads it: no reader ever sees an earlier time than one before it did."""
+        tick = vcpu.pcore.now // self.cycles_per_tick
+        if tick < self._latest_tick:
+            return self._latest_tick
+        self._latest_tick = tick
+        return tick
+
+    @property
+    def finished(self) -> bool:
+        """Every VM is off or crashed."""
+        return all(vm.state is not VmRunState.RUNNING for vm in self.vms)
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def advance(self, until: int, progress: int = _FAR_FUTURE) -> None:
+        """Run guests until virtual time `until` (cycles) or until `progress` instructions were executed.
+
+        Returns earlier when a stop is requested or every VM is off. With several cores a core that has
+        begun its turn finishes it, so that where a caller stops never changes the interleaving.
+        """
+        while not self.stop_requested and not self.finished and self.progress < progress:
+            pcore = self._turn()
+            if self._next_time(pcore) >= until:
+                self._catch_up(until)
+                return
+            horizon = min(self._horizon, until) if len(self.cores) == 1 else self._horizon
+            self._run_core(pcore, horizon, progress - self.progress)
+
+    def _turn(self) -> PhysicalCore:
+        """The core whose turn it is: the one furthest behind, up to a little beyond the next one."""
+        pcore = self._turn_of
+        if pcore is None or pcore.cycles >= self._horizon or not self._has_work(pcore):
+            pcore = self._turn_of = min(self.cores, key=self._next_time)
+            others = (self._next_time(other) for other in self.cores if other is not pcore)
+            self._horizon = min(others, default=_FAR_FUTURE) + _LOCKSTEP
+        return pcore
+
+    @staticmethod
+    def _has_work(pcore: PhysicalCore) -> bool:
+        return any(vcpu.runnable for vcpu in pcore.vcpus)
+
+    def step(self, vcpu: Vcpu) -> None:
+        """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be."""
+        pcore = vcpu.pcore
+        self._fire_timers(pcore)
+        if pcore.current is not vcpu:
+            self._switch(pcore, vcpu)
+        self._run_slice(pcore, vcpu, 1)
+
+    def _catch_up(self, until: int) -> None:
+        for pcore in self.cores:
+            pcore.cycles = max(pcore.cycles, until)
+
+    def _next_time(self, pcore: PhysicalCore) -> int:
+        """When a core can next do something: now if it has a runnable vCPU, else at its next event."""
+        if self._has_work(pcore):
+            return pcore.cycles
+        return max(pcore.cycles, self._next_event(pcore))
+
+    def _next_event(self, pcore: PhysicalCore) -> int:
+        """Cycle of the next timer or alarm that concerns vCPUs of this core (possibly in the past)."""
+        earliest = _FAR_FUTURE
+        for vcpu in pcore.vcpus:
+            if vcpu.state is VcpuState.OFF:
+                continue
+            deadline = vcpu.timer_deadline()
+            if deadline is not None:
+                earliest = min(earliest, deadline * self.cycles_per_tick)
+            if vcpu.index == 0:
+                alarm = vcpu.vm.rtc.next_match_ns()
+                if alarm is not None:
+                    earliest = min(earliest, self.cycles_of_ns(alarm) + 1)
+        return earliest
+
+    def _run_core(self, pcore: PhysicalCore, horizon: int, budget: int) -> None:
+        """One scheduling decision and the slice that follows from it."""
+        self._active = pcore
+        self._fire_timers(pcore)
+        vcpu = self._choose(pcore)
+        event = self._next_event(pcore)
+        if vcpu is None:
+            pcore.cycles = max(pcore.cycles, min(horizon, event))
+            self._fire_timers(pcore)
+        else:
+            limit = min(horizon, event, pcore.slice_end)
+            self._run_slice(pcore, vcpu, max(1, min(limit - pcore.cycles, budget, _LONGEST_SLICE)))
+        self._active = None
+
+    def _choose(self, pcore: PhysicalCore) -> Vcpu | None:
+        """The current vCPU while its time slice lasts, else the next runnable one."""
+        current = pcore.current
+        if current is not None and current.runnable and pcore.cycles < pcore.slice_end:
+            return current
+        chosen = pcore.pick()
+        if chosen is not None:
+            if chosen is not current:
+                self._switch(pcore, chosen)
+            pcore.slice_end = pcore.cycles + self._slice
+        return chosen
+
+    def _switch(self, pcore: PhysicalCore, vcpu: Vcpu) -> None:
+        if pcore.current is not None and pcore.current.state is VcpuState.RUNNING:
+            pcore.current.state = VcpuState.READY
+        pcore.current = vcpu
+        pcore.switches += 1
+        self._emit(Switch(pcore.cycles, vcpu.vm.name, vcpu.index, pcore.index))
+
+    def _run_slice(self, pcore: PhysicalCore, vcpu: Vcpu, count: int) -> None:
+        vm = vcpu.vm
+        vm.load(vcpu)
+        vcpu.state = VcpuState.RUNNING
+        vcpu.started = True
+        self._refresh_interrupts(vcpu)
+        faults = vcpu.fetch_faults
+        self._active, pcore.engine = pcore, vm.core
+        try:
+            executed = vm.core.run(count)
+        finally:
+            pcore.engine = None
+        faulted = vcpu.fetch_faults - faults
+        vcpu.instructions += executed
+        pcore.busy += executed
+        pcore.cycles += executed + faulted
+        if executed and not faulted:
+            vcpu.faults_in_a_row = 0
+        if vm.reset_requested:
+            self._reset_vm(vm)
+        self._active = None
+
+    # --- interrupts --------------------------------------------------------------------------------
+
+    def _fire_timers(self, pcore: PhysicalCore) -> None:
+        """Deliver what is due at this core's time."""
+        now = pcore.cycles // self.cycles_per_tick
+        for vcpu in pcore.vcpus:
+            if vcpu.state is VcpuState.OFF:
+                continue
+            deadline = vcpu.timer_deadline()
+            if deadline is not None and deadline <= now:
+                self._fire_due(vcpu, now)
+            if vcpu.index == 0:
+                vcpu.vm.rtc.poll()
+
+    def _fire_due(self, vcpu: Vcpu, now: int) -> None:
+        for ppi, timer in vcpu.timers:
+            if timer.line(now) and ppi not in vcpu.forwarded:
+                self._forward_timer(vcpu, ppi)
+
+    def _forward_timer(self, vcpu: Vcpu, ppi: int) -> None:
+        """The physical timer interrupt goes to the guest and stays active until the guest deactivates it."""
+        vcpu.forwarded.add(ppi)
+        self.interrupt_raised(vcpu, ppi, "timer")
+        vcpu.vm.vgic.inject_hw(vcpu.index, ppi, ppi)
+
+    def timer_deactivated(self, vcpu: Vcpu, ppi: int) -> None:
+        """The guest deactivated a forwarded interrupt; a line that is still high interrupts again."""
+        vcpu.forwarded.discard(ppi)
+        timer = vcpu.virtual_timer if ppi == TimerPpi.VIRTUAL else vcpu.physical_timer
+        if timer.line(self.ticks(vcpu)):
+            self._forward_timer(vcpu, ppi)
+
+    def timer_changed(self, vcpu: Vcpu) -> None:
+        """The guest reprogrammed a timer in the middle of a slice; end it, since it may now be too long."""
+        if vcpu.timer_deadline() is not None:
+            vcpu.vm.core.stop()
+
+    def interrupt_raised(self, vcpu: Vcpu, intid: int, source: str) -> None:
+        self._emit(Interrupt(self.now, vcpu.vm.name, vcpu.index, intid, source))
+
+    def interrupts_changed(self, vcpu: Vcpu) -> None:
+        """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
+        vcpu.interrupts_changed = True
+        if vcpu.state is VcpuState.BLOCKED and vcpu.vm.vgic.wakes(vcpu.index):
+            self._wake(vcpu)
+
+    def _wake(self, vcpu: Vcpu) -> None:
+        vcpu.state = VcpuState.READY
+        pcore = vcpu.pcore
+        if pcore.current is not None:
+            pcore.current.interrupts_changed = True  # WFE should yield from now on
+        if pcore is not self._active and not pcore.contended(vcpu):
+            pcore.cycles = max(pcore.cycles, self.now)
+
+    def _refresh_interrupts(self, vcpu: Vcpu) -> None:
+        """Bring HCR_EL2 in line: virtual IRQ and FIQ, and whether WFE should yield."""
+        vm = vcpu.vm
+        vcpu.interrupts_changed = False
+        hcr = HCR_GUEST
+        if vm.vgic.virq(vcpu.index):
+            hcr |= HCR_VI
+        if vm.vgic.vfiq(vcpu.index):
+            hcr |= HCR_VF
+        if vcpu.pcore.contended(vcpu):
+            hcr |= HCR_TWE
+        if hcr != vm.hcr:
+            vm.set_hcr(hcr)
+
+    # --- from the traps --------------------------------------------------------------------------------
+
+    def after_trap(self, vcpu: Vcpu, taken: bool) -> None:
+        """The end of every exception handler, still inside the slice; `taken` when EL2 took the exception."""
+        if taken and self.stop_after_trap:
+            self.stop_requested = True
+        if self.stop_requested:
+            vcpu.vm.core.stop()
+        if vcpu.interrupts_changed and vcpu.state is VcpuState.RUNNING:
+            self._refresh_interrupts(vcpu)
+
+    def wait_for_interrupt(self, vcpu: Vcpu, why: str) -> None:
+        """WFI: give the core away unless an interrupt is already there."""
+        if not vcpu.vm.vgic.wakes(vcpu.index):
+            self.block(vcpu, VcpuState.BLOCKED, why)
+
+    def yield_core(self, vcpu: Vcpu) -> None:
+        """WFE: let another vCPU of this core go first."""
+        vcpu.pcore.slice_end = 0
+        vcpu.vm.core.stop()
+
+    def block(self, vcpu: Vcpu, state: VcpuState, why: str) -> None:
+        vcpu.state = state
+        self._emit(Blocked(self.now, vcpu.vm.name, vcpu.index, why))
+        vcpu.vm.core.stop()
+
+    def start_vcpu(self, vcpu: Vcpu) -> None:
+        """CPU_ON: it may run from now on."""
+        vcpu.started = False
+        vcpu.interrupts_changed = True
+        self._wake(vcpu)
+
+    def stop_vm(self, vm: Vm, state: VmRunState, detail: str) -> None:
+        vm.stop(state, detail)
+        self._emit(VmState(self.now, vm.name, -1, state.value, detail))
+        vm.core.stop()
+
+    def request_reset(self, vm: Vm, why: str) -> None:
+        """Reset a VM as soon as its slice has ended."""
+        vm.reset_requested = True
+        self._emit(VmState(self.now, vm.name, -1, "reset", why))
+        for vcpu in vm.vcpus:
+            vcpu.state = VcpuState.OFF
+        vm.core.stop()
+
+    def _reset_vm(self, vm: Vm) -> None:
+        vm.power_on()
+        self._emit(VmState(self.now, vm.name, -1, "started", ""))
+
+    def power_on(self) -> None:
+        """Start every VM."""
+        for vm in self.vms:
+            self._reset_vm(vm)
+
+    def _emit(self, event: Event) -> None:
+        self.events.emit(event)

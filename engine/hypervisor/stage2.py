@@ -1,0 +1,151 @@
+"""A partition's stage-2 tables, built in emulated RAM (4 KB granule, Arm ARM D8.3 and D8.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from engine.arch.paging import (
+    ADDRESS_MASK,
+    BLOCK_2M,
+    ENTRIES,
+    LEVELS,
+    PAGE,
+    TABLE_OR_PAGE,
+    VALID,
+    S2Leaf,
+    WalkStep,
+    index,
+    is_leaf,
+    is_table,
+    level_size,
+    walk,
+)
+from engine.board.memory import PhysicalMemory
+
+VMID_SHIFT = 48
+VTCR_EL2 = (
+    1 << 31  # RES1
+    | 0b100 << 16  # PS: 44-bit physical addresses, what a Cortex-A72 has
+    | 3 << 12 | 1 << 10 | 1 << 8  # walks are inner shareable, write-back cacheable
+    | 2 << 6  # SL0: start at level 0
+    | 20  # T0SZ: 44-bit intermediate physical addresses; more than PS gives a fault on every walk (D8.2.7)
+)  # fmt: skip
+_BLOCK_LEVEL, _PAGE_LEVEL = 2, 3
+
+
+class TableMemoryExhausted(Exception):
+    """The firmware's carve-out holds no more translation tables."""
+
+
+class TableAllocator:
+    """Zeroed 4 KB pages for translation tables out of the firmware's own memory."""
+
+    def __init__(self, memory: PhysicalMemory, base: int, end: int) -> None:
+        self._memory = memory
+        self._next = base
+        self._end = end
+        self._free: list[int] = []
+
+    def take(self) -> int:
+        """Address of a zeroed page; raises TableMemoryExhausted."""
+        if self._free:
+            page = self._free.pop()
+        elif self._next < self._end:
+            page, self._next = self._next, self._next + PAGE
+        else:
+            raise TableMemoryExhausted(f"all of the translation table memory up to {self._end:#x} is in use")
+        self._memory.fill_zero(page, PAGE)
+        return page
+
+    def give_back(self, page: int) -> None:
+        self._free.append(page)
+
+
+class Stage2:
+    """IPA -> PA for one partition. The tables in RAM are the only record: every query reads them."""
+
+    def __init__(self, memory: PhysicalMemory, tables: TableAllocator, vmid: int) -> None:
+        self._memory = memory
+        self._tables = tables
+        self.vmid = vmid
+        self.root = tables.take()
+
+    @property
+    def vttbr(self) -> int:
+        """VTTBR_EL2: the root table and the VMID."""
+        return self.vmid << VMID_SHIFT | self.root
+
+    def map(self, ipa: int, leaf: S2Leaf, size: int) -> None:
+        """Map [ipa, ipa + size) to leaf.address onwards, with 2 MB blocks where both addresses allow.
+
+        All three must be multiples of 4 KB and the range unmapped; raises ValueError where it is not.
+        """
+        if any(self.lookup(page) for page in range(ipa, ipa + size, PAGE if size < BLOCK_2M else BLOCK_2M)):
+            raise ValueError(f"{ipa:#x}+{size:#x} is already mapped")
+        done = 0
+        while done < size:
+            fits = (ipa + done | leaf.address + done) % BLOCK_2M == 0 and size - done >= BLOCK_2M
+            level = _BLOCK_LEVEL if fits else _PAGE_LEVEL
+            here = replace(leaf, address=leaf.address + done)
+            self._memory.write_u64(self._entry(ipa + done, level), here.encode(level))
+            done += level_size(level)
+
+    def _entry(self, ipa: int, level: int) -> int:
+        """Address of the entry for an IPA at a level, making the tables above it and splitting blocks."""
+        table = self.root
+        for above in range(level):
+            slot = table + 8 * index(ipa, above)
+            descriptor = self._memory.read_u64(slot)
+            if not is_table(descriptor, above):
+                descriptor = self._make_table(slot, descriptor, above)
+            table = descriptor & ADDRESS_MASK
+        return table + 8 * index(ipa, level)
+
+    def _make_table(self, slot: int, descriptor: int, level: int) -> int:
+        """Replace an invalid entry or a block by a table that maps the same (break before make is the caller's TLBI)."""
+        page = self._tables.take()
+        if is_leaf(descriptor, level):
+            leaf = S2Leaf.decode(descriptor, level)
+            step = level_size(level + 1)
+            for n in range(ENTRIES):
+                part = replace(leaf, address=leaf.address + n * step)
+                self._memory.write_u64(page + 8 * n, part.encode(level + 1))
+        table = page | TABLE_OR_PAGE | VALID
+        self._memory.write_u64(slot, 0)
+        self._memory.write_u64(slot, table)
+        return table
+
+    def walk(self, ipa: int) -> list[WalkStep]:
+        """The entries that a walk of an IPA looks at."""
+        return walk(self._memory.read_u64, self.root, ipa)
+
+    def lookup(self, ipa: int) -> S2Leaf | None:
+        """The leaf that maps an IPA, or None."""
+        step = self.walk(ipa)[-1]
+        return S2Leaf.decode(step.descriptor, step.level) if is_leaf(step.descriptor, step.level) else None
+
+    def translate(self, ipa: int) -> int | None:
+        """Physical address, or None where nothing is mapped."""
+        step = self.walk(ipa)[-1]
+        if not is_leaf(step.descriptor, step.level):
+            return None
+        return S2Leaf.decode(step.descriptor, step.level).address + ipa % level_size(step.level)
+
+    def set_page(self, ipa: int, leaf: S2Leaf | None) -> None:
+        """Set or (None) remove the leaf of one page, splitting a block; the caller flushes the TLB."""
+        value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
+        self._memory.write_u64(self._entry(ipa, _PAGE_LEVEL), value)
+
+    def leaves(self) -> Iterator[tuple[int, int, S2Leaf]]:
+        """(ipa, size, leaf) of everything mapped, in address order."""
+        yield from self._leaves(self.root, 0, 0)
+
+    def _leaves(self, table: int, level: int, base: int) -> Iterator[tuple[int, int, S2Leaf]]:
+        for n in range(ENTRIES):
+            descriptor = self._memory.read_u64(table + 8 * n)
+            ipa = base + n * level_size(level)
+            if is_table(descriptor, level):
+                yield from self._leaves(descriptor & ADDRESS_MASK, level + 1, ipa)
+            elif is_leaf(descriptor, level):
+                yield ipa, level_size(level), S2Leaf.decode(descriptor, level)

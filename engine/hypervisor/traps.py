@@ -1,0 +1,267 @@
+"""What a guest's exceptions mean: delivered to its own EL1, or served at EL2 by exception class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine.arch import esr as syndromes
+from engine.arch import sysreg
+from engine.arch.esr import EC, HAS_FAR, DataAbort, FaultStatus, SysregAccess
+from engine.arch.paging import ADDRESS_MASK, PAGE, stage1_start_level, walk
+from engine.arch.psci import NOT_SUPPORTED_32, SMC64, function_name
+from engine.arch.sysreg import SysReg
+from engine.cpu import exceptions
+from engine.cpu.state import XZR
+from engine.events import ExceptionInjected, Trap
+from engine.hypervisor.hcr import HCR_TDZ
+from engine.hypervisor.mmio import Mmio
+from engine.hypervisor.psci import Psci
+from engine.hypervisor.sysregs import GuestSysregs
+from engine.views import VmRunState
+
+if TYPE_CHECKING:
+    from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.vcpu import Vcpu
+    from engine.hypervisor.vm import Vm
+
+GUEST_EL = 1
+_RUNAWAY = 100
+"""Instruction aborts in a row, without an instruction in between, after which a guest counts as crashed."""
+_WFE = 1
+_DC_ZVA = sysreg.encode(1, 3, 7, 4, 1)
+_ZVA_BYTES = 64
+_MSR_MRS_MASK, _MSR, _MRS = 0xFFF0_0000, 0xD510_0000, 0xD530_0000
+_MASK64 = (1 << 64) - 1
+
+
+class GuestTraps:
+    """The CoreClient of one VM: everything its engine reports comes here first."""
+
+    def __init__(self, vm: Vm, hypervisor: Hypervisor, psci: Psci, mmio: Mmio) -> None:
+        self._vm = vm
+        self._hypervisor = hypervisor
+        self._psci = psci
+        self._mmio = mmio
+        self._sysregs: GuestSysregs | None = None
+        self._names: dict[tuple[str, int], str] = {}
+        self._handlers: dict[int, Callable[[Vcpu, int], None]] = {
+            EC.WFX: self._wait,
+            EC.HVC64: self._hvc,
+            EC.SMC64: self._smc,
+            EC.SYSREG: self._sysreg,
+            EC.DATA_ABORT_LOWER: self._data_abort,
+            EC.INSTRUCTION_ABORT_LOWER: self._instruction_abort,
+        }
+
+    # --- CoreClient --------------------------------------------------------------------------
+
+    def on_timer_read(self, key: int) -> int | None:
+        return self._registers().read(key)
+
+    def on_timer_write(self, key: int, value: int) -> bool:
+        return self._registers().write(key, value)
+
+    def _registers(self) -> GuestSysregs:
+        if self._sysregs is None:
+            self._sysregs = GuestSysregs(self._vm, self._hypervisor)
+        return self._sysregs
+
+    def on_external_abort(self, physical: int, write: bool) -> None:
+        """Stage 2 never maps what nothing backs, so this is a host-side inconsistency of the tables."""
+        vcpu = self._vm.loaded
+        if vcpu is not None:
+            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"nothing answers at physical {physical:#x}")
+
+    def on_exception(self, _number: int) -> None:
+        vcpu = self._vm.loaded
+        if vcpu is None:
+            raise RuntimeError(f"{self._vm.name}: an exception while no vCPU is loaded")
+        record = self._vm.core.exception
+        esr = record.esr
+        ec = esr >> syndromes.EC_SHIFT
+        exits = vcpu.exits
+        if not self._vm.hcr & HCR_TDZ:
+            vcpu.interrupts_changed = True
+        if vcpu.registers.aarch32:
+            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, "entered AArch32 state, which this machine has not")
+            return
+        if ec == EC.UNKNOWN:
+            self._undefined(vcpu)
+        elif record.target_el <= GUEST_EL:
+            self._deliver(vcpu, esr, record.far if ec in HAS_FAR else None)
+        else:
+            vcpu.exits += 1
+            handler = self._handlers.get(ec)
+            if handler is None:
+                self._inject_undefined(vcpu)
+            else:
+                handler(vcpu, esr)
+        self._hypervisor.after_trap(vcpu, vcpu.exits != exits)
+
+    # --- to the guest's EL1 --------------------------------------------------------------------
+
+    def _deliver(self, vcpu: Vcpu, esr: int, far: int | None) -> None:
+        """Exception entry that the engine leaves to its user."""
+        core = self._vm.core
+        pc = core.state.pc
+        exceptions.enter(core, GUEST_EL, esr, far)
+        self._injected(vcpu, esr, far, pc)
+        if esr >> syndromes.EC_SHIFT in (EC.INSTRUCTION_ABORT_LOWER, EC.INSTRUCTION_ABORT_SAME):
+            self._count_fetch_fault(vcpu, pc)
+
+    def _injected(self, vcpu: Vcpu, esr: int, far: int | None, pc: int) -> None:
+        event = ExceptionInjected(vcpu.pcore.now, self._vm.name, vcpu.index, GUEST_EL, esr, far or 0, pc)
+        self._hypervisor.events.emit(event)
+
+    def _count_fetch_fault(self, vcpu: Vcpu, pc: int) -> None:
+        """A fetch that faults runs no instruction: it costs one cycle, or time would stand still."""
+        core = self._vm.core
+        vcpu.fetch_faults += 1
+        vcpu.faults_in_a_row = vcpu.faults_in_a_row + 1 if core.executed == 0 else 1
+        if vcpu.faults_in_a_row > _RUNAWAY:
+            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"exceptions in exceptions: cannot fetch at {pc:#x}")
+        core.stop()
+
+    def _inject_undefined(self, vcpu: Vcpu) -> None:
+        pc = self._vm.core.state.pc
+        exceptions.undefined(self._vm.core, GUEST_EL)
+        self._injected(vcpu, syndromes.syndrome(EC.UNKNOWN), None, pc)
+
+    def _inject_abort(self, vcpu: Vcpu, abort: DataAbort | None, status: int, far: int) -> None:
+        """An abort on a data access, or (abort None) on an instruction fetch."""
+        core = self._vm.core
+        pc = core.state.pc
+        if abort is None:
+            exceptions.instruction_abort(core, GUEST_EL, far, status)
+        else:
+            exceptions.data_abort(core, GUEST_EL, far, status, abort.write)
+        esr = core.read(SysReg.ESR_EL1)
+        self._injected(vcpu, esr, far, pc)
+        if abort is None:
+            self._count_fetch_fault(vcpu, pc)
+
+    # --- served at EL2 ---------------------------------------------------------------------------
+
+    def _report(self, vcpu: Vcpu, ec: int, kind: str, detail: int, value: int) -> None:
+        key = (kind, detail)
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = self._name(kind, detail)
+        event = Trap(vcpu.pcore.now, self._vm.name, vcpu.index, ec, self._vm.core.state.pc, name, value)
+        self._hypervisor.events.emit(event)
+
+    @staticmethod
+    def _name(kind: str, detail: int) -> str:
+        if kind in ("HVC", "SMC"):
+            return f"{kind} {function_name(detail) or hex(detail)}"
+        if kind in ("read", "write"):
+            return f"{kind} {sysreg.name(detail)}"
+        return kind
+
+    def _wait(self, vcpu: Vcpu, esr: int) -> None:
+        wfe = esr & _WFE
+        self._report(vcpu, EC.WFX, "WFE" if wfe else "WFI", 0, 0)
+        self._vm.core.state.pc += 4
+        if wfe:
+            self._hypervisor.yield_core(vcpu)
+        else:
+            self._hypervisor.wait_for_interrupt(vcpu, "wfi")
+
+    def _hvc(self, vcpu: Vcpu, esr: int) -> None:
+        self._call(vcpu, EC.HVC64, "HVC", esr)
+
+    def _smc(self, vcpu: Vcpu, esr: int) -> None:
+        self._vm.core.state.pc += 4
+        self._call(vcpu, EC.SMC64, "SMC", esr)
+
+    def _call(self, vcpu: Vcpu, ec: int, kind: str, esr: int) -> None:
+        """An SMCCC call: fast calls have immediate 0 (DEN0028 2.9), everything unknown answers -1."""
+        x = self._vm.core.state.x
+        fid = x[0] & 0xFFFF_FFFF
+        self._report(vcpu, ec, kind, fid, fid)
+        if esr & 0xFFFF or not self._psci.call(vcpu):
+            x[0] = _MASK64 if fid & SMC64 else NOT_SUPPORTED_32
+
+    def _sysreg(self, vcpu: Vcpu, esr: int) -> None:
+        access = SysregAccess(esr)
+        if access.key == _DC_ZVA:
+            self._zero_block(vcpu, access.register)
+        else:
+            self._report(vcpu, EC.SYSREG, "read" if access.read else "write", access.key, 0)
+            self._inject_undefined(vcpu)
+
+    def _zero_block(self, vcpu: Vcpu, register: int) -> None:
+        """DC ZVA from a guest that ignores DCZID_EL0.DZP."""
+        core = self._vm.core
+        address = (0 if register == XZR else core.state.x[register]) & -_ZVA_BYTES
+        physical = core.translate(address, write=True)
+        if physical is None:
+            # It will fault: let the engine execute it, for the exact syndrome. The next trap sets TDZ again.
+            self._vm.set_hcr(self._vm.hcr & ~HCR_TDZ)
+            return
+        core.write_physical(physical, bytes(_ZVA_BYTES))
+        core.state.pc += 4
+
+    def _undefined(self, vcpu: Vcpu) -> None:
+        """UNDEFINED for the model; the GIC's system registers are ours to emulate from EL1."""
+        core = self._vm.core
+        word = core.instruction() if core.state.el == GUEST_EL else None
+        operation = 0 if word is None else word & _MSR_MRS_MASK
+        if word is not None and operation in (_MSR, _MRS):
+            key, register = word >> 5 & 0xFFFF, word & 0x1F
+            if self._gic_access(vcpu, key, register, operation == _MRS):
+                vcpu.exits += 1
+                core.state.pc += 4
+                return
+        self._inject_undefined(vcpu)
+
+    def _gic_access(self, vcpu: Vcpu, key: int, register: int, read: bool) -> bool:
+        x, vgic = self._vm.core.state.x, self._vm.vgic
+        if read:
+            value = vgic.sysreg_read(vcpu.index, key)
+            if value is None:
+                return False
+            if register != XZR:
+                x[register] = value
+        else:
+            value = 0 if register == XZR else x[register]
+            if not vgic.sysreg_write(vcpu.index, key, value):
+                return False
+        self._report(vcpu, EC.SYSREG, "read" if read else "write", key, value)
+        return True
+
+    def _data_abort(self, vcpu: Vcpu, esr: int) -> None:
+        record = self._vm.core.exception
+        far = record.far
+        ipa = record.ipa_page | far & (PAGE - 1)
+        abort = DataAbort(esr & 0x1FF_FFFF)
+        if abort.on_walk:
+            self._inject_abort(vcpu, abort, self._walk_status(far), far)
+        elif not self._mmio.access(vcpu, abort, ipa):
+            self._report(vcpu, EC.DATA_ABORT_LOWER, "stage-2 data abort", 0, ipa)
+            self._inject_abort(vcpu, abort, FaultStatus.EXTERNAL, far)
+
+    def _instruction_abort(self, vcpu: Vcpu, esr: int) -> None:
+        record = self._vm.core.exception
+        on_walk = DataAbort(esr).on_walk
+        far, ipa = record.far, record.ipa_page
+        self._report(vcpu, EC.INSTRUCTION_ABORT_LOWER, "stage-2 instruction abort", 0, ipa)
+        status = self._walk_status(far) if on_walk else FaultStatus.EXTERNAL
+        self._inject_abort(vcpu, None, status, far)
+
+    def _walk_status(self, far: int) -> int:
+        """External abort on a stage-1 table walk, at the level whose table is not there (Arm ARM D8.14)."""
+        core, stage2 = self._vm.core, self._vm.stage2
+        upper = far >> 55 & 1
+        root = core.read(SysReg.TTBR1_EL1 if upper else SysReg.TTBR0_EL1) & ADDRESS_MASK
+        size_offset = core.read(SysReg.TCR_EL1) >> (16 if upper else 0) & 0x3F
+        start = stage1_start_level(size_offset)
+
+        def read(ipa: int) -> int:
+            physical = stage2.translate(ipa)
+            if physical is None:
+                raise IndexError(ipa)
+            return self._vm.memory.read_u64(physical)
+
+        return FaultStatus.EXTERNAL_ON_WALK_L0 + min(3, start + len(walk(read, root, far, start)))

@@ -1,0 +1,88 @@
+"""A virtual CPU: saved state, timers, and where the scheduler has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.cpu.state import CpuState, VcpuContext
+from engine.cpu.timer import Comparator, TimerPpi
+from engine.views import VcpuState
+
+if TYPE_CHECKING:
+    from engine.hypervisor.physical_core import PhysicalCore
+    from engine.hypervisor.vm import Vm
+
+
+class Vcpu:
+    """One vCPU of a VM. Its registers live in the VM's engine while it is loaded there, else in `context`."""
+
+    __slots__ = (
+        "context",
+        "exits",
+        "faults_in_a_row",
+        "fetch_faults",
+        "forwarded",
+        "index",
+        "instructions",
+        "interrupts_changed",
+        "pcore",
+        "physical_timer",
+        "reset_context",
+        "started",
+        "state",
+        "timers",
+        "virtual_timer",
+        "vm",
+    )
+
+    def __init__(
+        self, vm: Vm, index: int, pcore: PhysicalCore, context: VcpuContext, reset_context: VcpuContext
+    ) -> None:
+        self.vm = vm
+        self.index = index
+        self.pcore = pcore
+        self.context = context
+        self.reset_context = reset_context
+        """What `context` holds after an architectural reset."""
+        self.state = VcpuState.OFF
+        self.started = False
+        """It has run since it was turned on; until then PSCI says ON_PENDING."""
+        self.virtual_timer = Comparator()
+        self.physical_timer = Comparator()
+        self.timers = ((TimerPpi.VIRTUAL, self.virtual_timer), (TimerPpi.PHYSICAL, self.physical_timer))
+        self.forwarded: set[int] = set()
+        """Timer PPIs whose physical interrupt is active because the guest has not deactivated it yet."""
+        self.interrupts_changed = True
+        """Its virtual interrupt lines must be worked out again before it runs on."""
+        self.fetch_faults = 0
+        """Instruction aborts since boot; each costs one cycle."""
+        self.faults_in_a_row = 0
+        """Instruction aborts without one instruction between them."""
+        self.exits = 0
+        self.instructions = 0
+
+    @property
+    def loaded(self) -> bool:
+        """Its registers are in the VM's engine."""
+        return self.vm.loaded is self
+
+    @property
+    def registers(self) -> CpuState:
+        """Its registers, wherever they are."""
+        return self.vm.core.state if self.loaded else self.context.state
+
+    @property
+    def runnable(self) -> bool:
+        return self.state in (VcpuState.READY, VcpuState.RUNNING)
+
+    def reset_timers(self) -> None:
+        for _, timer in self.timers:
+            timer.ctl = timer.cval = 0
+        self.forwarded.clear()
+
+    def timer_deadline(self) -> int | None:
+        """Counter tick at which a timer will newly interrupt it, None if none will."""
+        deadlines = [
+            timer.cval for ppi, timer in self.timers if timer.deadline() is not None and ppi not in self.forwarded
+        ]
+        return min(deadlines, default=None)

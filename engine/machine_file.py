@@ -1,0 +1,228 @@
+"""The machine file as it is written: TOML text to typed sections, with overrides, and its JSON schema.
+
+Nothing here looks at other files or compares one key with another; `engine.config` does.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+import tomli
+from msgspec import Meta
+
+from engine.board import memory_map
+from engine.errors import MachineError
+from engine.paths import CACHE_PREFIX
+
+SECTIONS = ("machine", "board", "vm")
+"""Names a VM may not have, because `--set` already means something else by them."""
+
+PATH_KEYS = ("image", "initrd", "dtb")
+
+# `(?!\n)`: `$` alone would let a final newline through.
+_SIZE = r"^[0-9]+[KMG]?(?!\n)$"
+_NAME = r"^[A-Za-z][A-Za-z0-9_-]*(?!\n)$"
+_PRINTABLE = r"^[ -~]*(?!\n)$"
+
+_IN_WORDS = {
+    f"expected str matching regex {_SIZE!r}": 'expected a size: bytes, or text like "64K", "512M", "1G"',
+    f"expected str matching regex {_NAME!r}": "expected letters, digits, _ and -, a letter first",
+    f"expected str matching regex {_PRINTABLE!r}": "expected printable ASCII on one line",
+}
+"""What msgspec says about a pattern, and what a person can use."""
+
+Size = (
+    Annotated[int, Meta(ge=0, description="bytes")]
+    | Annotated[str, Meta(pattern=_SIZE, description="bytes, or KiB, MiB, GiB with a suffix K, M, G")]
+)
+Address = Annotated[int, Meta(ge=0)]
+PathText = Annotated[str, Meta(min_length=1, description="relative to the machine file, or cache:NAME")]
+ImageFormat = Literal["auto", "elf", "linux", "raw"]
+
+
+class ConfigError(MachineError):
+    """A machine file that cannot be used; the text is `FILE: key.path: what was expected (got ...)`."""
+
+    def __init__(self, file: str | Path, key: str, problem: str) -> None:
+        super().__init__(": ".join(part for part in (str(file), key, problem) if part))
+
+
+class MachineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[machine]: what concerns the whole run."""
+
+    name: str | None = None
+    """Shown to people; the file's stem if left out."""
+    description: str = ""
+    cycles_per_tick: Annotated[int, Meta(ge=1, le=1024)] = 8
+    """Instructions in one tick (16 ns) of the 62.5 MHz counter."""
+    seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] = 0
+    """Whatever is random in the machine derives from it."""
+
+
+class BoardSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[board]: the physical machine."""
+
+    cores: Annotated[int, Meta(ge=1, le=8)] = 1
+    """Physical cores."""
+    time_slice_ms: Annotated[float, Meta(ge=0.1, le=1000)] = 10
+    """Virtual milliseconds a vCPU runs before its core takes another one."""
+    wall_time: Annotated[datetime.datetime, Meta(tz=True)] = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    """What the PL031 clock shows at power-on."""
+    ram: Size | None = None
+    """Physical RAM from 0x40000000; just enough if left out."""
+
+
+class VmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[[vm]]: one guest."""
+
+    name: Annotated[str, Meta(pattern=_NAME, max_length=32)]
+    image: PathText
+    """Program to start: ELF, arm64 Linux Image (also gzip'd), or raw bytes."""
+    format: ImageFormat = "auto"
+    """`auto` tells ELF and Linux images by their magic numbers; anything else is raw."""
+    load: Size | None = None
+    """Where the image goes, as an offset from `ram_base`; not for an ELF linked at fixed addresses."""
+    entry: Size | None = None
+    """First instruction, as an offset from `ram_base`; the image's own if left out."""
+    vcpus: Annotated[int, Meta(ge=1, le=8)] = 1
+    ram_base: Address = memory_map.RAM_BASE
+    """Where the guest sees its RAM (IPA)."""
+    ram_size: Size
+    base_pa: Address | None = None
+    """Where that RAM lies on the board (PA); at `ram_base` if left out."""
+    initrd: PathText | None = None
+    dtb: PathText | None = None
+    """Device tree given as a file; one that describes this machine is made if left out."""
+    bootargs: Annotated[str, Meta(pattern=_PRINTABLE, max_length=2047)] = ""
+    """Kernel command line, /chosen/bootargs."""
+    affinity: list[Annotated[int, Meta(ge=0)]] | None = None
+    """Physical core of each vCPU; spread evenly over the cores if left out."""
+    console: bool = True
+    """Whether the guest has a PL011."""
+
+
+class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole machine file."""
+
+    vm: Annotated[list[VmSection], Meta(min_length=1, max_length=8)]
+    machine: MachineSection = MachineSection()
+    board: BoardSection = BoardSection()
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a machine file (TOML tables are objects)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(MachineFile)}
+
+
+def parse(data: bytes, file: str | Path) -> dict[str, Any]:
+    """The tables in TOML text; ConfigError with the line number if it is not TOML."""
+    try:
+        return tomli.loads(data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(file, f"line {line}", "expected UTF-8 text") from None
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError(file, f"line {error.lineno}", f"expected TOML: {error.msg}, column {error.colno}") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise ConfigError(file, "", f"expected TOML: {error}") from None
+
+
+def convert(raw: Mapping[str, Any], file: str | Path) -> MachineFile:
+    """Check types, ranges and key names; ConfigError names the first key that is wrong."""
+    if not raw.get("vm"):
+        raise ConfigError(file, "vm", f"expected 1 to 8 [[vm]] tables (got {shown(raw.get('vm'))})")
+    try:
+        return msgspec.convert(raw, MachineFile)
+    except (msgspec.ValidationError, RecursionError) as error:
+        key, problem = _explain(str(error), raw)
+        raise ConfigError(file, key, problem) from None
+
+
+def shown(value: object) -> str:
+    """A value for an error message, not too long; None, which TOML does not have, means there was none."""
+    text = "none" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _explain(message: str, raw: Mapping[str, Any]) -> tuple[str, str]:
+    """Turn msgspec's message and `$.a.b[0]` path into a key path and what was expected there."""
+    problem, _, path = message.partition(" - at `$")
+    key = path.rstrip("`").lstrip(".")
+    if unknown := re.search(r"unknown field `(.*)`$", problem, re.DOTALL):
+        return f"{key}.{unknown[1]}".lstrip("."), "expected no such key (unknown)"
+    if missing := re.search(r"missing required field `(.*)`$", problem):
+        return f"{key}.{missing[1]}".lstrip("."), "expected a value (missing)"
+    problem = problem[:1].lower() + problem[1:].replace("`", "")
+    if ", got " in problem:
+        problem = problem.partition(", got ")[0]
+    if problem.startswith("invalid enum value"):
+        problem = f"expected one of {', '.join(get_args(ImageFormat))}"
+    problem = _IN_WORDS.get(problem, problem)
+    return key, f"{problem} (got {shown(_value_at(raw, key))})"
+
+
+def _value_at(raw: object, key: str) -> object:
+    """The value at a key path such as `vm[0].vcpus`; None if the path leads nowhere."""
+    for part in re.findall(r"[^.\[\]]+", key):
+        try:
+            raw = raw[int(part)] if isinstance(raw, list) else raw[part]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return raw
+
+
+def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str], directory: Path | None = None) -> dict[str, Any]:
+    """A copy of `raw` with each `KEY=VALUE` set; KEY begins with `machine`, `board` or the name of a VM.
+
+    VALUE is read as TOML, and as plain text where it is not TOML. Relative paths are relative to
+    `directory` (default: the current one), not to the machine file. ConfigError names the override.
+    """
+    result = copy.deepcopy(dict(raw))
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        path = key.strip().split(".")
+        if not equals or len(path) < 2 or not all(path):
+            raise ConfigError("--set", override, "expected SECTION.KEY=VALUE or VM.KEY=VALUE")
+        value = _toml_value(text.strip())
+        if path[-1] in PATH_KEYS and isinstance(value, str) and not value.startswith(CACHE_PREFIX):
+            value = str((directory or Path.cwd()) / value)
+        _assign(_section(result, path[0], override), path[1:], value, override)
+    return result
+
+
+def _toml_value(text: str) -> object:
+    try:
+        document = tomli.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return document["value"] if len(document) == 1 else text
+
+
+def _section(raw: dict[str, Any], name: str, override: str) -> dict[str, Any]:
+    """The table that `name` means: [machine], [board], or the VM of that name."""
+    if name in ("machine", "board"):
+        section = raw.setdefault(name, {})
+    else:
+        section = next((vm for vm in _tables(raw.get("vm")) if vm.get("name") == name), None)
+    if not isinstance(section, dict):
+        names = [str(vm.get("name")) for vm in _tables(raw.get("vm"))]
+        raise ConfigError("--set", override, f"expected one of {', '.join(['machine', 'board', *names])} (got {name})")
+    return section
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _assign(table: dict[str, Any], path: Sequence[str], value: object, override: str) -> None:
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError("--set", override, f"expected {part} to be a table")
+    table[path[-1]] = value

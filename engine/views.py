@@ -1,0 +1,124 @@
+"""Frozen pictures of the machine for front ends: built when somebody looks, never shared state."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class RunState(enum.StrEnum):
+    """What the machine's thread is doing."""
+
+    PAUSED = "paused"
+    RUNNING = "running"
+    OFF = "off"
+    """Every partition is off or crashed: nothing will ever run again without a reset."""
+    FAILED = "failed"
+    """The engine thread died of an internal error; its state can still be read."""
+
+
+class VcpuState(enum.StrEnum):
+    """A vCPU as the scheduler sees it."""
+
+    OFF = "off"
+    READY = "ready"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    """Waiting in WFI for an interrupt."""
+
+
+class VmRunState(enum.StrEnum):
+    """A partition as its owner sees it."""
+
+    RUNNING = "running"
+    OFF = "off"
+    """It called SYSTEM_OFF or its last vCPU went off."""
+    CRASHED = "crashed"
+
+
+class VcpuView(msgspec.Struct, frozen=True):
+    """One vCPU; counters since boot."""
+
+    index: int
+    state: VcpuState
+    core: int
+    """Physical core it is placed on."""
+    el: int
+    pc: int
+    symbol: str
+    """`name+0x10` when the image has symbols, else ""."""
+    exits: int
+    """Traps taken to the hypervisor."""
+    instructions: int
+    pending: tuple[int, ...]
+    """INTIDs pending in its virtual interrupt controller."""
+
+
+class VmView(msgspec.Struct, frozen=True):
+    """One partition."""
+
+    name: str
+    state: VmRunState
+    detail: str
+    """Why it is off or crashed, in one line."""
+    vmid: int
+    ram_base: int
+    ram_size: int
+    console: str
+    """Name of its console."""
+    vcpus: tuple[VcpuView, ...]
+
+
+class CoreView(msgspec.Struct, frozen=True):
+    """One physical core."""
+
+    index: int
+    cycles: int
+    """Virtual time of this core, in cycles."""
+    busy: int
+    """Cycles that were guest instructions rather than waiting."""
+    running: str
+    """`vm0/1`, or "" when idle."""
+
+
+class MachineView(msgspec.Struct, frozen=True):
+    """The whole machine at one instruction boundary."""
+
+    name: str
+    state: RunState
+    detail: str
+    """Why it stopped: `paused`, `stepped`, `trap: HVC ...`, or the error."""
+    cycles: int
+    nanoseconds: int
+    """Virtual time since power-on."""
+    instructions: int
+    """Guest instructions executed by all vCPUs."""
+    events: int
+    """Events emitted so far (sequence number of the next one)."""
+    vms: tuple[VmView, ...]
+    cores: tuple[CoreView, ...]
+
+
+class RegisterGroup(msgspec.Struct, frozen=True):
+    """Registers that belong together, in display order."""
+
+    name: str
+    registers: tuple[tuple[str, int, int], ...]
+    """(name, value, width in bits)"""
+
+
+class RegistersView(msgspec.Struct, frozen=True):
+    """The registers of one vCPU."""
+
+    vm: str
+    vcpu: int
+    groups: tuple[RegisterGroup, ...]
+
+    def value(self, name: str) -> int:
+        """Value of one register by its architectural name; KeyError if it is not shown."""
+        for group in self.groups:
+            for register, value, _ in group.registers:
+                if register == name:
+                    return value
+        raise KeyError(name)

@@ -1,0 +1,258 @@
+"""The command line. Every error is one line on stderr; what is a program's output goes to stdout.
+
+Exit codes: 0 all went well, 1 time was up or a download failed, 2 bad file or usage, 3 a guest crashed the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from engine import config, machine_file, paths
+from engine.config import MachineConfig
+from engine.errors import MachineError
+from hvtui import steps as step_words
+from hvtui.steps import Step, StepError
+
+Pace = Literal["real", "max"]
+
+EXIT_OK = 0
+EXIT_TIMEOUT = 1
+EXIT_BAD_FILE = 2
+EXIT_INTERRUPTED = 130
+
+GLANCE_SECONDS = 2.0
+"""Virtual seconds that a machine runs when there is no terminal to show it on."""
+
+DEFAULT_SECONDS = 60.0
+"""Virtual seconds that a headless run may take."""
+
+_STEP_OPTIONS = ("expect", "send")
+_META_ORDER = "hvtui.step-order"
+
+
+class _Commands(click.Group):
+    """Commands, and anything else is a machine file to open."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "--version")):
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+
+class _SteppedCommand(click.Command):
+    """Remembers in which order options were given, across options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[_META_ORDER] = [option.name for option in order if option.name in _STEP_OPTIONS]
+        return super().parse_args(ctx, args)
+
+
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the machine: board.cores=4, vm0.image=PATH."
+)
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hvtui", prog_name="hvtui")
+def cli() -> None:
+    """An Arm machine you can hold still.
+
+    `hvtui [FILE]` opens a machine file, by default the machine that comes with the program.
+    """
+
+
+@cli.command("open", hidden=True)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@set_option
+def open_machine(file: Path | None, overrides: tuple[str, ...]) -> int:
+    """Open a machine in the app."""
+    machine = config.load(file or paths.default_machine(), overrides)
+    if _on_terminal():
+        return _app(machine)
+    return _headless(machine, [], timeout=GLANCE_SECONDS, digest=False, as_json=False, pace="max")
+
+
+@cli.command(cls=_SteppedCommand)
+@file_argument
+@click.option(
+    "--headless",
+    is_flag=True,
+    help="No app: consoles go to stdout. Implied by steps, --timeout, --digest, --json, --pace.",
+)
+@click.option("--expect", multiple=True, metavar="[NAME:]REGEX", help="Wait for text on a console (default: any).")
+@click.option(
+    "--send", multiple=True, metavar="[NAME:]TEXT", help=r"Type on a console (default: the first VM's); \n, \t, \xNN."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0, 1e6, min_open=True), metavar="SECONDS", help="Virtual seconds; default 60."
+)
+@set_option
+@click.option("--digest", is_flag=True, help="Print a SHA-256 over the whole trace and the final registers.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--pace", type=click.Choice(["real", "max"]), help="Follow the wall clock, or go as fast as can be.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    file: Path,
+    *,
+    headless: bool,
+    expect: tuple[str, ...],
+    send: tuple[str, ...],
+    timeout: float | None,
+    overrides: tuple[str, ...],
+    digest: bool,
+    as_json: bool,
+    pace: Pace | None,
+) -> int:
+    """Run a machine, in the app or headless.
+
+    --expect and --send are steps, done in the order given.
+    """
+    machine = config.load(file, overrides)
+    steps = _ordered_steps(machine, ctx.meta[_META_ORDER], expect, send)
+    headless = headless or bool(steps or digest or as_json or timeout or pace)
+    if not headless and _on_terminal():
+        return _app(machine)
+    timeout = timeout or DEFAULT_SECONDS
+    return _headless(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace or "max")
+
+
+@cli.command()
+@file_argument
+@set_option
+def check(file: Path, overrides: tuple[str, ...]) -> None:
+    """Check a machine file and its images."""
+    from engine.images.placement import load_guest
+
+    machine = config.load(file, overrides)
+    for vm in machine.vms:
+        guest = load_guest(vm, machine.seed)
+        click.echo(
+            f"{vm.name}: {vm.vcpus} vCPUs, {vm.ram_size >> 20}M at {vm.ram_base:#x} (PA {vm.base_pa:#x}), "
+            f"entry {guest.entry:#x}, device tree {guest.dtb:#x}, {len(guest.symbols)} symbols"
+        )
+    click.echo(f"{file}: ok")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON schema of machine files."""
+    click.echo(json.dumps(machine_file.json_schema(), indent=2))
+
+
+@cli.group()
+def images() -> None:
+    """The Linux images, which are not part of the program."""
+
+
+@images.command()
+@click.option("--force", is_flag=True, help="Fetch again what is there already.")
+def fetch(force: bool) -> None:
+    """Fetch the Debian kernel and BusyBox with apt, as an ordinary user."""
+    from engine.images import linux
+
+    linux.fetch(lambda message: click.echo(f"{message} ...", err=True), force)
+    _list_images()
+
+
+@images.command("list")
+def list_images() -> None:
+    """Show the fetched images."""
+    _list_images()
+
+
+def _list_images() -> None:
+    from engine.images import linux
+
+    manifest = linux.installed()
+    if manifest is None:
+        click.echo(f"{linux.cache()}: no Linux images; get them with: hvtui images fetch")
+        return
+    click.echo(f"{linux.cache()}: Linux {manifest.kernel}")
+    for file in manifest.files:
+        click.echo(f"  {file.name:<20} {file.size:>10} bytes  {file.origin}")
+
+
+def _ordered_steps(
+    machine: MachineConfig, order: Iterable[str], expect: Sequence[str], send: Sequence[str]
+) -> list[Step]:
+    """The steps of both options, in the order of the command line."""
+    names = [vm.name for vm in machine.vms]
+    expects, sends = iter(expect), iter(send)
+    steps: list[Step] = []
+    for option in order:
+        try:
+            is_expect = option == "expect"
+            steps.append(
+                step_words.parse_expect(next(expects), names)
+                if is_expect
+                else step_words.parse_send(next(sends), names)
+            )
+        except StepError as error:
+            raise click.UsageError(f"--{option}: {error}") from None
+    return steps
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _app(machine: MachineConfig) -> int:
+    # Here, because a headless run has no use for Textual and starts faster without.
+    from hvtui.app import run_app
+
+    return run_app(machine) or EXIT_OK
+
+
+def _headless(
+    machine: MachineConfig, steps: list[Step], *, timeout: float, digest: bool, as_json: bool, pace: Pace
+) -> int:
+    from hvtui import headless
+
+    return headless.run(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run_cli(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_cli(arguments: Sequence[str]) -> int:
+    """Run the command line; its exit code. Errors that are the user's to mend are told in one line."""
+    try:
+        result = cli.main(list(arguments), prog_name="hvtui", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Its message is the whole help text.
+        click.echo(error.format_message(), err=True)
+        return EXIT_BAD_FILE
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except MachineError as error:
+        return _fail(str(error), _exit_code(error))
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _exit_code(error: MachineError) -> int:
+    from engine.images.apt import FetchError
+
+    return EXIT_TIMEOUT if isinstance(error, FetchError) else EXIT_BAD_FILE
+
+
+def _fail(message: str, code: int = EXIT_BAD_FILE) -> int:
+    click.echo(f"hvtui: {' '.join(message.split())}", err=True)
+    return code

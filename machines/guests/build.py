@@ -1,0 +1,169 @@
+"""Build the guest images: `python machines/guests/build.py [--out DIR] [--raw] [NAME...]`.
+
+Every image is a static PIE (ELF ET_DYN) linked at 0 with its symbol table; the ones in RAW also come as NAME.bin,
+a raw copy with an arm64 Linux Image header. The bytes depend on the sources and the pinned ziglang release only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LIBRARY = HERE / "lib"
+LINKER_SCRIPT = HERE / "guest.ld"
+
+ZIG = (sys.executable, "-m", "ziglang")
+
+COMPILE_FLAGS = (
+    # No FP registers, so no lazy FP state; zig's feature list comes after -mgeneral-regs-only, and v8a implies neon.
+    # Before the MMU is on every access must be aligned.
+    *("-target", "aarch64-freestanding-none", "-mcpu=cortex_a72-v8a-fp_armv8-neon-crypto-sha2-aes+strict_align"),
+    "-mgeneral-regs-only",
+    *("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror"),
+    *("-ffreestanding", "-fno-builtin", "-fPIE", "-fvisibility=hidden", "-fdirect-access-external-data"),
+    *("-fno-sanitize=all", "-fno-stack-protector", "-ffunction-sections", "-fdata-sections"),
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
+    f"-ffile-prefix-map={HERE}=.",
+    f"-I{LIBRARY}",
+)
+
+LINK_FLAGS = (
+    *("-pie", "--no-dynamic-linker", "--build-id=none", "--gc-sections", "--fatal-warnings"),
+    *("-z", "max-page-size=4096", "-z", "norelro"),
+    *("-T", str(LINKER_SCRIPT)),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One guest program: its sources beside this file and its preprocessor definitions."""
+
+    sources: tuple[str, ...]
+    defines: tuple[str, ...] = ()
+
+
+IMAGES: dict[str, Image] = {
+    "demo": Image(("demo.c",)),
+    "bench": Image(("bench.c",)),
+    "checks": Image(
+        (
+            "checks/main.c",
+            "checks/exceptions.c",
+            "checks/gic.c",
+            "checks/interrupts.c",
+            "checks/memory.c",
+            "checks/mmio.c",
+            "checks/peer.c",
+            "checks/probe.S",
+            "checks/psci.c",
+            "checks/registers.c",
+            "checks/timer.c",
+            "checks/trap.c",
+        )
+    ),
+    "nowhere": Image(("faulty.c",), ("NOWHERE",)),
+    "notables": Image(("faulty.c",), ("NOTABLES",)),
+    "exloop": Image(("faulty.c",), ("EXLOOP",)),
+    "badstore": Image(("faulty.c",), ("BADSTORE",)),
+}
+RAW = frozenset({"demo"})
+
+PT_LOAD = 1
+ELF64_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
+
+
+def compile_source(source: Path, defines: Sequence[str], output: Path) -> Path:
+    """Compile one C or assembly file to `output`."""
+    options = [f"-D{name}" for name in defines]
+    run(["cc", *COMPILE_FLAGS, *options, "-c", str(source), "-o", str(output)])
+    return output
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run one zig subcommand; relative paths inside the sources stay the same wherever the tree is."""
+    subprocess.run([*ZIG, *arguments], cwd=HERE, check=True)
+
+
+def loadable(elf: bytes) -> bytes:
+    """The file-backed contents of every PT_LOAD segment, placed at its address."""
+    offset, size, count = (
+        struct.unpack_from("<Q", elf, 32)[0],
+        *struct.unpack_from("<HH", elf, 54),
+    )
+    image = bytearray()
+    for index in range(count):
+        kind, _, start, address, _, length, _, _ = ELF64_PROGRAM_HEADER.unpack_from(elf, offset + index * size)
+        if kind != PT_LOAD:
+            continue
+        image.extend(bytes(max(0, address + length - len(image))))
+        image[address : address + length] = elf[start : start + length]
+    return bytes(image)
+
+
+def objects_of(name: str) -> dict[Path, tuple[str, ...]]:
+    """The sources of one image and the definitions each is compiled with."""
+    image = IMAGES[name]
+    library = sorted(LIBRARY.glob("*.[cS]"))
+    return {HERE / source: image.defines for source in image.sources} | {source: () for source in library}
+
+
+def build(names: Sequence[str], out: Path, raw: bool) -> list[Path]:
+    """Build the named images into `out` and return the files written; each distinct object is compiled once."""
+    out.mkdir(parents=True, exist_ok=True)
+    programs = {name: list(objects_of(name).items()) for name in names}
+    units = dict.fromkeys(unit for program in programs.values() for unit in program)
+    written: list[Path] = []
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {
+            (source, defines): pool.submit(compile_source, source, defines, Path(directory, f"{index}.o"))
+            for index, (source, defines) in enumerate(units)
+        }
+        objects = {unit: job.result() for unit, job in jobs.items()}
+        for name, program in programs.items():
+            written += link(out / name, [objects[unit] for unit in program], raw or name in RAW)
+    return written
+
+
+def link(stem: Path, objects: Sequence[Path], raw: bool) -> list[Path]:
+    """Link one image to STEM.elf, and to STEM.bin when asked."""
+    elf = stem.with_suffix(".elf").absolute()
+    run(["ld.lld", *LINK_FLAGS, *map(str, objects), "-o", str(elf)])
+    elf.chmod(0o644)
+    if not raw:
+        return [elf]
+    binary = elf.with_suffix(".bin")
+    binary.write_bytes(loadable(elf.read_bytes()))
+    return [elf, binary]
+
+
+def main() -> int:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description="Build the bare-metal guest images.")
+    parser.add_argument("--out", type=Path, default=HERE, help="directory for the images (default: beside the sources)")
+    parser.add_argument("--raw", action="store_true", help="also write NAME.bin for every image")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"images to build, of {', '.join(IMAGES)}; default all"
+    )
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in IMAGES]
+    if unknown:
+        parser.error(f"no such image: {', '.join(unknown)}")
+    try:
+        for path in build(options.names or list(IMAGES), options.out.absolute(), options.raw):
+            print(f"{path.name} {path.stat().st_size}")
+    except subprocess.CalledProcessError as error:
+        return int(error.returncode)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
