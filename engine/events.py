@@ -7,6 +7,7 @@ trace is reproducible to the instruction and a digest over it proves that two ru
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import deque
 from collections.abc import Iterator
 
@@ -82,10 +83,16 @@ class ConsoleOutput(Event, frozen=True):
 
 
 class HostInput(Event, frozen=True):
-    """Something from outside the machine: typed bytes, an injected interrupt, a register write."""
+    """Something from outside the machine: typed bytes, an injected interrupt, a forced step."""
 
-    what: str
+    kind: str
+    """`type`, `inject`, `step` or `reset`."""
     data: bytes
+    """What was typed."""
+    number: int
+    """INTID of an injected interrupt."""
+    progress: int
+    """Instructions executed by all cores: with `cycle`, the exact state of the machine it came into."""
 
 
 class VmState(Event, frozen=True):
@@ -93,9 +100,6 @@ class VmState(Event, frozen=True):
 
     state: str
     detail: str
-
-
-ANY_EVENT = Trap | ExceptionInjected | PsciCall | Interrupt | Switch | Blocked | ConsoleOutput | HostInput | VmState
 
 
 class EventRing:
@@ -116,9 +120,13 @@ class EventRing:
 
     def since(self, sequence: int) -> Iterator[Event]:
         """Events numbered `sequence` and later that are still kept, oldest first."""
-        missing = max(0, self.total - sequence)
-        start = max(0, len(self._ring) - missing)
-        return iter([self._ring[i] for i in range(start, len(self._ring))])
+        wanted = min(len(self._ring), max(0, self.total - sequence))
+        return reversed(list(itertools.islice(reversed(self._ring), wanted)))
+
+    def window(self, sequence: int, limit: int) -> tuple[int, list[Event]]:
+        """(number of the first, events): the newest at most `limit` kept events numbered `sequence` or later."""
+        start = max(sequence, self.first, self.total - limit)
+        return start, list(self.since(start))
 
     @property
     def first(self) -> int:

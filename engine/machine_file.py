@@ -30,12 +30,17 @@ _SIZE = r"^[0-9]+[KMG]?(?!\n)$"
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]*(?!\n)$"
 _PRINTABLE = r"^[ -~]*(?!\n)$"
 
+_DATE = "expected a date and time such as 2020-01-01T00:00:00Z"
+
 _IN_WORDS = {
+    "invalid RFC3339 encoded datetime": _DATE,
+    "expected datetime with a timezone component": _DATE,
+    "expected datetime": _DATE,
     f"expected str matching regex {_SIZE!r}": 'expected a size: bytes, or text like "64K", "512M", "1G"',
     f"expected str matching regex {_NAME!r}": "expected letters, digits, _ and -, a letter first",
     f"expected str matching regex {_PRINTABLE!r}": "expected printable ASCII on one line",
 }
-"""What msgspec says about a pattern, and what a person can use."""
+"""What msgspec says about a pattern or a date, and what a person can use."""
 
 Size = (
     Annotated[int, Meta(ge=0, description="bytes")]

@@ -197,7 +197,7 @@ class Pl011:
             self.receive(bytes((byte,)))
         else:
             self._on_output(bytes((byte,)))
-        # The FIFO went through its level on the way to empty: the transition raises TX (DDI0183 2.8.2).
+        # The FIFO went through its level on the way to empty: the transition raises TX (DDI0183 2.8.3).
         self._raw |= _TX
         self._update()
 

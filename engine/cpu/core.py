@@ -59,6 +59,8 @@ class Core:
         self._client = client
         self._memory = memory
         self._count = 0
+        self._executed = 0
+        self._stopped = False
         self._running = False
         self._error: BaseException | None = None
         self._stale_lines: list[int] = []
@@ -82,30 +84,42 @@ class Core:
         Stops early only when `stop` was called from one of the client's callbacks. Re-raises what a
         callback raised.
         """
-        self._count = count
-        self._counter.value = 0
-        self._running = True
-        status = api.emu_start(self._handle, self.state.pc, _NEVER, 0, count)
-        self._running = False
-        executed = min(self._counter.value, count)
-        if self._stale_all or self._stale_lines:
+        self._stopped = False
+        self._executed = 0
+        while True:
+            status = self._start(count - self._executed)
+            if not self._stale_all and not self._stale_lines:
+                break
             self._drop_stale_translations()
+            if self._stopped or status or self._executed >= count:
+                break
         if self._error is not None:
             error, self._error = self._error, None
             raise error
         if status:
             self._client.on_external_abort(*self._unmapped)
-        return executed
+        return self._executed
+
+    def _start(self, count: int) -> int:
+        """One stretch of guest code; returns Unicorn's error code."""
+        self._count = count
+        self._counter.value = 0
+        self._running = True
+        status = int(api.emu_start(self._handle, self.state.pc, _NEVER, 0, count))
+        self._running = False
+        self._executed += min(self._counter.value, count)
+        return status
 
     def stop(self) -> None:
         """End the slice that runs, if any, after the instruction at hand; on the machine's thread only."""
         if self._running:
+            self._stopped = True
             api.emu_stop(self._handle)
 
     @property
     def executed(self) -> int:
         """Instructions begun in the slice that is running, the current one included; else 0."""
-        return min(self._counter.value, self._count) if self._running else 0
+        return self._executed + min(self._counter.value, self._count) if self._running else 0
 
     def fail(self, error: BaseException) -> None:
         """End the slice and raise `error` from `run`."""
@@ -205,13 +219,13 @@ class Core:
     # --- hooks -------------------------------------------------------------------------------
 
     def _install_hooks(self) -> None:
-        fetches: dict[int, ctypes.Array[ctypes.c_uint32]] = {}
+        known: dict[int, ctypes.Array[ctypes.c_uint32]] = {}
         registers = api.GENERAL_REGISTER
+        view_at = known.get
 
         def fields(address: int) -> ctypes.Array[ctypes.c_uint32]:
-            view = fetches.get(address)
-            if view is None:
-                view = fetches[address] = (ctypes.c_uint32 * 8).from_address(address)
+            """The fields of an api.CpRegister as words; the hooks' stack addresses recur, so views are kept."""
+            view = known[address] = (ctypes.c_uint32 * 8).from_address(address)
             return view
 
         client, x = self._client, self.state.x
@@ -223,7 +237,7 @@ class Core:
                 self.fail(error)
 
         def on_mrs(_engine: int, register: int, address: int, _data: int) -> int:
-            cp = fields(address)
+            cp = view_at(address) or fields(address)
             crn = cp[0]
             if crn != 14 and crn != 0:
                 return 0
@@ -241,7 +255,7 @@ class Core:
             return 1
 
         def on_msr(_engine: int, _register: int, address: int, _data: int) -> int:
-            cp = fields(address)
+            cp = view_at(address) or fields(address)
             if cp[0] != 14:
                 return 0
             try:
@@ -252,16 +266,16 @@ class Core:
                 return 1
 
         def on_sys(_engine: int, _register: int, address: int, _data: int) -> int:
-            cp = fields(address)
+            cp = view_at(address) or fields(address)
             if cp[0] != 7:
                 return 0
             operation = (cp[3], cp[1], cp[4])
             if operation == _IC_IVAU:
                 self._stale_lines.append((cp[6] | cp[7] << 32) & -_CACHE_LINE)
-                self.stop()
+                api.emu_stop(self._handle)
             elif operation in (_IC_IALLU, _IC_IALLUIS):
                 self._stale_all = True
-                self.stop()
+                api.emu_stop(self._handle)
             return 0
 
         def on_unmapped(_engine: int, access: int, address: int, _size: int, _value: int, _data: int) -> bool:
@@ -280,4 +294,6 @@ class Core:
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, mrs, api.INSN_MRS)
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, msr, api.INSN_MSR)
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, sys, api.INSN_SYS)
-        api.add_hook(self._uc, unicorn_const.UC_HOOK_MEM_UNMAPPED, unmapped)
+        # A hook of this kind that covers RAM makes every store to RAM take a slow path, 15 times the cost.
+        for begin, end in ((0, self._memory.base - 1), (self._memory.base + self._memory.size, (1 << 64) - 1)):
+            api.add_hook(self._uc, unicorn_const.UC_HOOK_MEM_UNMAPPED, unmapped, None, begin, end)

@@ -77,7 +77,7 @@ class VcpuContext:
         ctypes.memmove(self._data, other._data, self._size)
 
     def __del__(self) -> None:
-        if self.pointer:
+        if self.pointer.value:
             api.context_free(self.pointer)
 
 

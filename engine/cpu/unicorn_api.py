@@ -79,11 +79,6 @@ _vmem_translate.restype = ctypes.c_int
 _vmem_translate.argtypes = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint64))
 
 _hook_add = uclib.uc_hook_add
-_Callback = (
-    type(InterruptCallback(lambda *_: None))
-    | type(SystemCallback(lambda *_: 0))
-    | type(UnmappedCallback(lambda *_: False))
-)
 
 
 class UnsupportedUnicorn(RuntimeError):
@@ -109,8 +104,10 @@ def handle_of(engine: Uc) -> ctypes.c_void_p:
     return handle
 
 
-def add_hook(engine: Uc, kind: int, callback: object, instruction: int | None = None) -> None:
-    """Register a ctypes callback for the whole address space; the caller keeps the callback alive."""
+def add_hook(
+    engine: Uc, kind: int, callback: object, instruction: int | None = None, begin: int = 1, end: int = 0
+) -> None:
+    """Register a ctypes callback for [begin, end] (everywhere if begin > end); the caller keeps the callback alive."""
     hook = ctypes.c_size_t()
     extra = () if instruction is None else (ctypes.c_int(instruction),)
     status = _hook_add(
@@ -119,8 +116,8 @@ def add_hook(engine: Uc, kind: int, callback: object, instruction: int | None = 
         kind,
         ctypes.cast(callback, ctypes.c_void_p),  # type: ignore[arg-type]
         None,
-        ctypes.c_uint64(1),
-        ctypes.c_uint64(0),
+        ctypes.c_uint64(begin),
+        ctypes.c_uint64(end),
         *extra,
     )
     if status != unicorn_const.UC_ERR_OK:

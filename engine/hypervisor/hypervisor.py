@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK, TimerPpi
-from engine.events import Blocked, Event, EventRing, Interrupt, Switch, VmState
+from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
 from engine.hypervisor.hcr import HCR_GUEST, HCR_TWE, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
@@ -39,7 +39,9 @@ class Hypervisor:
         self.stop_requested = False
         """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
         self.stop_after_trap = False
-        """Return from `advance` as soon as a guest trapped to EL2."""
+        """Return from `advance` as soon as a guest trapped to EL2, with `trapped` set."""
+        self.trapped = ""
+        """The trap that `stop_after_trap` stopped at, "" if none."""
 
     def add_vm(self, vm: Vm) -> None:
         """Place a VM's vCPUs on their cores."""
@@ -273,10 +275,17 @@ class Hypervisor:
         """The end of every exception handler, still inside the slice; `taken` when EL2 took the exception."""
         if taken and self.stop_after_trap:
             self.stop_requested = True
+            self.trapped = self._newest_trap()
         if self.stop_requested:
             vcpu.vm.core.stop()
         if vcpu.interrupts_changed and vcpu.state is VcpuState.RUNNING:
             self._refresh_interrupts(vcpu)
+
+    def _newest_trap(self) -> str:
+        """The trap just served; its handler may have emitted a few events after it."""
+        _, recent = self.events.window(0, 16)
+        traps = [f"{event.vm}/{event.vcpu} {event.what}" for event in recent if isinstance(event, Trap)]
+        return traps[-1] if traps else ""
 
     def wait_for_interrupt(self, vcpu: Vcpu, why: str) -> None:
         """WFI: give the core away unless an interrupt is already there."""

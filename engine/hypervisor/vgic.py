@@ -183,13 +183,17 @@ class VGic:
 
     def _fold(self, vcpu: int, intid: int, ending: Ending) -> None:
         """The guest ended an interrupt: tell the distributor, and the physical one where no list register did."""
-        if ending:
-            pintid = self._hardware_of(vcpu, intid).pop(intid, None)
-            if pintid is not None and ending is Ending.UNLISTED:
-                self._deactivate_physical(vcpu, pintid)
-            self.distributor.deactivate(vcpu, intid)
-        else:
+        if ending is Ending.NOTHING:
             self._on_change(vcpu)
+            return
+        pintid = self._hardware_of(vcpu, intid).pop(intid, None)
+        if pintid is not None and ending is Ending.UNLISTED:
+            self._deactivate_physical(vcpu, pintid)
+        self.distributor.deactivate(vcpu, intid)
+        if ending is Ending.UNLISTED and intid >= FIRST_SPI:
+            # Another vCPU may have acknowledged it: its list register must not outlive the active state.
+            for other in range(len(self.interfaces)):
+                self._refill(other)
 
     def _refill(self, vcpu: int) -> None:
         """Offer the most urgent interrupts in the list registers that hold no active one."""

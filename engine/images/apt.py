@@ -69,7 +69,8 @@ class Apt:
     def update(self) -> str:
         """Read the package lists; "", or the first complaint. A source that fails is no error here: another may do."""
         done = self._run("apt-get", "update")
-        return next((line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))), "")
+        complaints = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        return min(complaints, default="", key=lambda line: ("Failed to fetch" not in line, line))
 
     def candidate(self, name: str) -> Package | None:
         """The version apt would install; None if no source has the package."""

@@ -113,7 +113,7 @@ def objects_of(name: str) -> dict[Path, tuple[str, ...]]:
     """The sources of one image and the definitions each is compiled with."""
     image = IMAGES[name]
     library = sorted(LIBRARY.glob("*.[cS]"))
-    return {HERE / source: image.defines for source in image.sources} | {source: () for source in library}
+    return {HERE / source: image.defines for source in image.sources} | dict.fromkeys(library, ())
 
 
 def build(names: Sequence[str], out: Path, raw: bool) -> list[Path]:
@@ -148,7 +148,7 @@ def link(stem: Path, objects: Sequence[Path], raw: bool) -> list[Path]:
 def main() -> int:
     """Parse the command line and build."""
     parser = argparse.ArgumentParser(description="Build the bare-metal guest images.")
-    parser.add_argument("--out", type=Path, default=HERE, help="directory for the images (default: beside the sources)")
+    parser.add_argument("--out", type=Path, default=HERE, help="where to put the images; default beside the sources")
     parser.add_argument("--raw", action="store_true", help="also write NAME.bin for every image")
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"images to build, of {', '.join(IMAGES)}; default all"

@@ -92,6 +92,11 @@ class Distributor:
             raise ValueError(f"interrupt {intid} does not exist")
         return bank
 
+    def changed(self, pe: int) -> None:
+        """What `pe` should see may be different now: forget the cached answer and say so."""
+        self._highest[pe] = _UNKNOWN
+        self._on_change(pe)
+
     def set_line(self, intid: int, level: bool, pe: int = 0) -> None:
         """Drive the input line of a PPI of `pe` or of an SPI. Raises ValueError for an INTID without a line."""
         bank = self.existing(intid, pe)
@@ -257,10 +262,6 @@ class Distributor:
             self._all_changed()
         else:
             self.changed(target)
-
-    def changed(self, pe: int) -> None:
-        self._highest[pe] = _UNKNOWN
-        self._on_change(pe)
 
     def _all_changed(self) -> None:
         self._highest = [_UNKNOWN] * self.pes

@@ -38,8 +38,7 @@ class ActivePriorities:
     def push(self, group: int, priority: int) -> None:
         """An interrupt was acknowledged; `priority` is its group priority, higher than the running one."""
         self.words[group] |= 1 << (priority >> _LEVEL_SHIFT)
-        if priority < self.running:
-            self.running = priority
+        self.running = priority
 
     def top(self) -> int:
         """Index of the group that holds the running priority, -1 when nothing is active."""

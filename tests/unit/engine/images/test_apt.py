@@ -31,7 +31,8 @@ def test_one_line_sources_lose_their_architectures(text: str, expected: str) -> 
 
 def test_deb822_sources_lose_their_architectures() -> None:
     text = (
-        "# system\nTypes: deb deb-src\nURIs: URI\nSuites: stable\nArchitectures: amd64\n i386\nSigned-By:\n KEY\n .\n KEY\n"
+        "# system\nTypes: deb deb-src\nURIs: URI\nSuites: stable\n"
+        "Architectures: amd64\n i386\nSigned-By:\n KEY\n .\n KEY\n"
         "\n\nTypes: deb-src\nURIs: URI\nSuites: stable\n"
     )
     expected = "# system\nTypes: deb\nURIs: URI\nSuites: stable\nSigned-By:\n KEY\n .\n KEY\n"

@@ -17,7 +17,8 @@ from engine.images.cpio import Entry
 
 def read(archive: bytes) -> list[Entry]:
     """Entries of a newc archive, checking alignment, numbering and the trailer."""
-    entries, position = [], 0
+    entries: list[Entry] = []
+    position = 0
     while True:
         assert position % 4 == 0
         assert archive[position : position + 6] == b"070701"

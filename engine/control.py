@@ -1,0 +1,129 @@
+"""Everything a person can do to a machine that stands still: look, run, step, type, inject.
+
+Synchronous and single-threaded; `Machine` gives it a thread. Whatever changes what guests see is a
+`HostInput` event, so that a run can be repeated from its machine file and its inputs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine import observe
+from engine.build import System
+from engine.errors import MachineError
+from engine.events import HostInput, VmState
+from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.views import MachineView, RegistersView, RunState, VmRunState
+
+_MAX_INTID = SPI_BASE + 256
+
+
+class ControlError(MachineError):
+    """Something that cannot be done to this machine now, or at all; one line says why."""
+
+
+class Control:
+    """One built system and the operations on it; call from one thread, between slices."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.inputs: list[HostInput] = []
+        """Everything that came from outside so far, for `replay`."""
+
+    # --- running -------------------------------------------------------------------------------
+
+    def advance(self, until: int) -> None:
+        """Run to a virtual time in cycles, or until a stop is requested."""
+        self.system.hypervisor.advance(until)
+
+    def run_instructions(self, count: int) -> None:
+        """Run until `count` more instructions were executed by all cores together (virtual time permitting)."""
+        hypervisor = self.system.hypervisor
+        hypervisor.advance(1 << 62, hypervisor.progress + count)
+
+    def step(self, vm_name: str, vcpu_index: int) -> None:
+        """Execute exactly one instruction of one vCPU. ControlError when it cannot run."""
+        vcpu = self.vcpu(vm_name, vcpu_index)
+        if not vcpu.runnable:
+            raise ControlError(f"{vm_name}/{vcpu_index} cannot step: it is {vcpu.state.value}")
+        if vcpu.pcore.current is not vcpu:
+            self._record("step", vcpu.vm, vcpu_index)
+        self.system.hypervisor.step(vcpu)
+
+    # --- input -----------------------------------------------------------------------------------
+
+    def type(self, vm_name: str, data: bytes) -> int:
+        """Type into a partition's console; returns how many bytes it took."""
+        vm = self.vm(vm_name)
+        self._record("type", vm, data=data)
+        return vm.console.send(data)
+
+    def inject(self, vm_name: str, intid: int, vcpu_index: int = 0) -> None:
+        """Make an SGI, PPI or SPI pending in a VM's interrupt controller."""
+        vcpu = self.vcpu(vm_name, vcpu_index)
+        if not 0 <= intid < _MAX_INTID:
+            raise ControlError(f"expected an INTID from 0 to {_MAX_INTID - 1} (got {intid})")
+        if vcpu.vm.state is not VmRunState.RUNNING:
+            raise ControlError(f"{vm_name} is {vcpu.vm.state.value}: nothing can be injected")
+        self._record("inject", vcpu.vm, vcpu_index, number=intid)
+        self.system.hypervisor.interrupt_raised(vcpu, intid, "injected")
+        vcpu.vm.vgic.inject(intid, vcpu_index)
+
+    def reset(self, vm_name: str) -> None:
+        """Cold reset of one VM."""
+        vm = self.vm(vm_name)
+        self._record("reset", vm)
+        vm.power_on()
+        self.system.events.emit(VmState(self.system.hypervisor.now, vm.name, -1, "started", "reset"))
+
+    def _record(self, kind: str, vm: Vm, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
+        hypervisor = self.system.hypervisor
+        event = HostInput(hypervisor.now, vm.name, vcpu, kind, data, number, hypervisor.progress)
+        self.inputs.append(event)
+        self.system.events.emit(event)
+
+    def replay(self, inputs: Iterable[HostInput]) -> None:
+        """Run on, giving each recorded input at exactly the state of the machine it came into."""
+        for event in inputs:
+            self.system.hypervisor.advance(event.cycle, event.progress)
+            if event.kind == "type":
+                self.type(event.vm, event.data)
+            elif event.kind == "inject":
+                self.inject(event.vm, event.number, max(0, event.vcpu))
+            elif event.kind == "step":
+                self.step(event.vm, event.vcpu)
+            elif event.kind == "reset":
+                self.reset(event.vm)
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    def vm(self, name: str) -> Vm:
+        try:
+            return self.system.vm(name)
+        except KeyError:
+            names = ", ".join(vm.name for vm in self.system.vms)
+            raise ControlError(f"there is no partition {name!r} (this machine has {names})") from None
+
+    def vcpu(self, vm_name: str, index: int) -> Vcpu:
+        vcpus = self.vm(vm_name).vcpus
+        if not 0 <= index < len(vcpus):
+            raise ControlError(f"{vm_name} has vCPUs 0 to {len(vcpus) - 1}, not {index}")
+        return vcpus[index]
+
+    def view(self, state: RunState, detail: str) -> MachineView:
+        return observe.machine_view(self.system, state, detail)
+
+    def registers(self, vm_name: str, vcpu_index: int) -> RegistersView:
+        return observe.registers_view(self.vcpu(vm_name, vcpu_index), self.system.config.cycles_per_tick)
+
+    def memory(self, vm_name: str, vcpu_index: int, address: int, size: int, space: str = "va") -> bytes:
+        """`size` bytes (at most 64 KB) in a vCPU's virtual ("va"), a VM's ("ipa") or the board's ("pa") address space."""
+        return observe.read_memory(self.vcpu(vm_name, vcpu_index), address, size, space)
+
+    def digest(self) -> str:
+        """SHA-256 over every event and the final registers of every vCPU."""
+        return self.system.events.hexdigest(*(observe.register_bytes(vcpu) for vcpu in self._vcpus()))
+
+    def _vcpus(self) -> list[Vcpu]:
+        return [vcpu for vm in self.system.vms for vcpu in vm.vcpus]

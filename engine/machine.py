@@ -1,0 +1,221 @@
+"""The machine as front ends hold it: a thread that runs the board, and a queue of requests to it.
+
+Front ends never touch the system itself. They send requests, which run on the machine's thread
+between two slices, and read frozen views, events and console bytes. No lock is held while guest code
+runs. Pacing decides only when the thread sleeps, never what guests see.
+"""
+
+from __future__ import annotations
+
+import enum
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from engine.build import System, build
+from engine.config import MachineConfig
+from engine.control import Control
+from engine.events import Event
+from engine.views import MachineView, RegistersView, RunState
+
+T = TypeVar("T")
+
+_LONGEST_LAG_S = 0.1
+"""When guests are slower than the wall clock by more than this, the lost time is not made up."""
+_NAP_S = 0.008
+_FOREVER = 1 << 62
+
+
+class Pace(enum.StrEnum):
+    """How virtual time relates to the wall clock."""
+
+    REAL = "real"
+    """Virtual time never runs ahead of the wall clock; idle guests cost nothing."""
+    MAX = "max"
+    """As fast as the host can."""
+
+
+class _Pacer:
+    """Maps wall time to the virtual time that may be reached."""
+
+    def __init__(self, hypervisor_ns: Callable[[], int]) -> None:
+        self._virtual_ns = hypervisor_ns
+        self._wall = 0.0
+        self._virtual = 0
+        self.rebase()
+
+    def rebase(self) -> None:
+        """From here on both clocks run together."""
+        self._wall, self._virtual = time.monotonic(), self._virtual_ns()
+
+    def allowed_ns(self) -> int:
+        """Virtual nanoseconds that may have passed by now."""
+        allowed = self._virtual + int((time.monotonic() - self._wall) * 1e9)
+        if allowed - self._virtual_ns() > _LONGEST_LAG_S * 1e9:
+            self.rebase()
+            return self._virtual + int(_LONGEST_LAG_S * 1e9)
+        return allowed
+
+
+class Machine:
+    """A machine on its own daemon thread. All methods may be called from any other thread."""
+
+    def __init__(self, config: MachineConfig, *, pace: Pace = Pace.REAL, digest: bool = False) -> None:
+        self.config = config
+        self._system: System = build(config, digest=digest)
+        self.control = Control(self._system)
+        """Only for requests (`ask`) and, while no thread runs, for tests."""
+        self._hypervisor = self._system.hypervisor
+        self._pace = pace
+        self._pacer = _Pacer(lambda: self._hypervisor.ns_of_cycles(self._hypervisor.now))
+        self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._state = RunState.PAUSED
+        self._detail = "powered on"
+        self.failure = ""
+        """Traceback of the error that ended the engine thread's running, else ""."""
+        self._thread = threading.Thread(target=self._loop, name=f"machine {config.name}", daemon=True)
+
+    # --- requests from front ends ------------------------------------------------------------------
+
+    def start(self, running: bool = True) -> None:
+        """Start the thread; guests run at once unless `running` is False."""
+        if running:
+            self._state, self._detail = RunState.RUNNING, ""
+        self._pacer.rebase()
+        self._thread.start()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop the thread; returns when it has stopped or after `timeout` seconds."""
+        self._closing.set()
+        self._ask_to_stop()
+        self._requests.put(lambda: None)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    def ask(self, action: Callable[[Control], T]) -> Future[T]:
+        """Run `action` on the machine's thread at the next boundary; its result or error is the future's."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(action(self.control))
+            except Exception as error:
+                future.set_exception(error)
+
+        self._requests.put(run)
+        self._ask_to_stop()
+        return future
+
+    def pause(self) -> Future[None]:
+        return self.ask(lambda _: self._halt("paused"))
+
+    def resume(self) -> Future[None]:
+        return self.ask(lambda _: self._resume(False))
+
+    def run_to_trap(self) -> Future[None]:
+        """Run until a guest next traps to EL2, then pause."""
+        return self.ask(lambda _: self._resume(True))
+
+    def step(self, vm: str, vcpu: int) -> Future[None]:
+        """Pause, and execute one instruction of one vCPU. Fails with ControlError when it cannot run."""
+        return self.ask(lambda control: self._step(control, vm, vcpu))
+
+    def inject(self, vm: str, intid: int, vcpu: int = 0) -> Future[None]:
+        return self.ask(lambda control: control.inject(vm, intid, vcpu))
+
+    def type(self, vm: str, data: bytes) -> Future[int]:
+        """Type into a console; the result is how many bytes it took."""
+        return self.ask(lambda control: control.type(vm, data))
+
+    def reset(self, vm: str) -> Future[None]:
+        return self.ask(lambda control: self._reset(control, vm))
+
+    def view(self) -> Future[MachineView]:
+        return self.ask(lambda control: control.view(self._state, self._detail))
+
+    def registers(self, vm: str, vcpu: int) -> Future[RegistersView]:
+        return self.ask(lambda control: control.registers(vm, vcpu))
+
+    def memory(self, vm: str, vcpu: int, address: int, size: int, space: str = "va") -> Future[bytes]:
+        return self.ask(lambda control: control.memory(vm, vcpu, address, size, space))
+
+    def events_since(self, sequence: int, limit: int = 5000) -> Future[tuple[int, list[Event]]]:
+        """(sequence number of the first, events): the newest at most `limit` events from `sequence` on."""
+        return self.ask(lambda control: control.system.events.window(sequence, limit))
+
+    def console_since(self, vm: str, position: int) -> Future[tuple[bytes, int]]:
+        """What a partition printed from a byte position on, and the position after it."""
+        return self.ask(lambda control: control.vm(vm).console.since(position))
+
+    # --- on the machine's thread ----------------------------------------------------------------------
+
+    def _ask_to_stop(self) -> None:
+        self._hypervisor.stop_requested = True
+
+    def _halt(self, detail: str) -> None:
+        if self._state is RunState.RUNNING:
+            self._state, self._detail = RunState.PAUSED, detail
+        self._hypervisor.stop_after_trap = False
+
+    def _resume(self, to_trap: bool) -> None:
+        if self._state is RunState.PAUSED:
+            self._state, self._detail = RunState.RUNNING, ""
+            self._hypervisor.stop_after_trap = to_trap
+            self._pacer.rebase()
+
+    def _step(self, control: Control, vm: str, vcpu: int) -> None:
+        if self._state in (RunState.RUNNING, RunState.PAUSED):
+            self._halt("stepped")
+            self._detail = "stepped"
+        control.step(vm, vcpu)
+
+    def _reset(self, control: Control, vm: str) -> None:
+        control.reset(vm)
+        if self._state is RunState.OFF:
+            self._state, self._detail = RunState.PAUSED, "reset"
+
+    def _loop(self) -> None:
+        while not self._closing.is_set():
+            self._hypervisor.stop_requested = False
+            self._serve(block=self._state is not RunState.RUNNING)
+            if self._state is RunState.RUNNING and not self._closing.is_set():
+                self._run_guarded()
+
+    def _serve(self, block: bool, timeout: float | None = None) -> None:
+        """Run the requests that wait; with `block`, wait for one first."""
+        try:
+            if block:
+                self._requests.get(timeout=timeout)()
+            while True:
+                self._requests.get_nowait()()
+        except queue.Empty:
+            return
+
+    def _run_guarded(self) -> None:
+        try:
+            self._run()
+        except Exception as error:
+            self.failure = traceback.format_exc()
+            self._state, self._detail = RunState.FAILED, f"{type(error).__name__}: {error}"
+
+    def _run(self) -> None:
+        """Run guests for a while: until the wall clock is reached, or a request comes."""
+        hypervisor = self._hypervisor
+        until = _FOREVER
+        if self._pace is Pace.REAL:
+            until = hypervisor.cycles_of_ns(self._pacer.allowed_ns())
+        traps = hypervisor.stop_after_trap
+        hypervisor.advance(until)
+        if hypervisor.finished:
+            self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
+        elif traps and hypervisor.trapped:
+            self._halt(f"trap: {hypervisor.trapped}")
+        elif hypervisor.now >= until:
+            self._serve(block=True, timeout=_NAP_S)

@@ -1,0 +1,178 @@
+"""Frozen views of a system that stands still; building one changes nothing a guest could notice."""
+
+from __future__ import annotations
+
+import struct
+
+from engine.arch.paging import PAGE
+from engine.arch.sysreg import SysReg
+from engine.build import System
+from engine.errors import MachineError
+from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.vm import Vm
+from engine.views import (
+    CoreView,
+    MachineView,
+    RegisterGroup,
+    RegistersView,
+    RunState,
+    VcpuView,
+    VmView,
+)
+
+LONGEST_READ = 64 << 10
+_SYSTEM_GROUPS: dict[str, tuple[SysReg, ...]] = {
+    "Exceptions EL1": (
+        SysReg.ELR_EL1,
+        SysReg.SPSR_EL1,
+        SysReg.ESR_EL1,
+        SysReg.FAR_EL1,
+        SysReg.VBAR_EL1,
+    ),
+    "Translation EL1": (
+        SysReg.SCTLR_EL1,
+        SysReg.TCR_EL1,
+        SysReg.TTBR0_EL1,
+        SysReg.TTBR1_EL1,
+        SysReg.MAIR_EL1,
+        SysReg.CONTEXTIDR_EL1,
+    ),
+    "Thread and control": (
+        SysReg.TPIDR_EL0,
+        SysReg.TPIDRRO_EL0,
+        SysReg.TPIDR_EL1,
+        SysReg.CPACR_EL1,
+        SysReg.CNTKCTL_EL1,
+    ),
+    "Hypervisor EL2": (
+        SysReg.HCR_EL2,
+        SysReg.VTTBR_EL2,
+        SysReg.VTCR_EL2,
+        SysReg.VMPIDR_EL2,
+    ),
+}
+_GIC_REGISTERS = (SysReg.ICC_PMR_EL1, SysReg.ICC_RPR_EL1, SysReg.ICC_HPPIR1_EL1, SysReg.ICC_CTLR_EL1)
+
+
+def machine_view(system: System, state: RunState, detail: str) -> MachineView:
+    """The whole machine."""
+    hypervisor = system.hypervisor
+    return MachineView(
+        name=system.config.name,
+        state=state,
+        detail=detail,
+        cycles=hypervisor.now,
+        nanoseconds=hypervisor.ns_of_cycles(hypervisor.now),
+        instructions=hypervisor.progress,
+        events=system.events.total,
+        vms=tuple(_vm_view(vm) for vm in system.vms),
+        cores=tuple(
+            CoreView(core.index, core.cycles, core.busy, _running_name(core.current)) for core in hypervisor.cores
+        ),
+    )
+
+
+def _running_name(vcpu: Vcpu | None) -> str:
+    return f"{vcpu.vm.name}/{vcpu.index}" if vcpu is not None and vcpu.runnable else ""
+
+
+def _vm_view(vm: Vm) -> VmView:
+    return VmView(
+        name=vm.name,
+        state=vm.state,
+        detail=vm.detail,
+        vmid=vm.stage2.vmid,
+        ram_base=vm.config.ram_base,
+        ram_size=vm.config.ram_size,
+        console=vm.console.name,
+        vcpus=tuple(_vcpu_view(vcpu) for vcpu in vm.vcpus),
+    )
+
+
+def _vcpu_view(vcpu: Vcpu) -> VcpuView:
+    registers = vcpu.registers
+    return VcpuView(
+        index=vcpu.index,
+        state=vcpu.state,
+        core=vcpu.pcore.index,
+        el=registers.el,
+        pc=registers.pc,
+        symbol=vcpu.vm.images.symbols.lookup(registers.pc),
+        exits=vcpu.exits,
+        instructions=vcpu.instructions,
+        pending=vcpu.vm.vgic.pending(vcpu.index),
+    )
+
+
+def registers_view(vcpu: Vcpu, cycles_per_tick: int) -> RegistersView:
+    """All registers worth showing; counter readings take cycles_per_tick cycles a tick."""
+    core = vcpu.vm.core
+    groups = [RegisterGroup("General", _general(vcpu))]
+    for name, keys in _SYSTEM_GROUPS.items():
+        groups.append(RegisterGroup(name, tuple((key.name, core.read(key), 64) for key in keys)))
+    groups += [_stack_pointers(vcpu), _timers(vcpu, cycles_per_tick), _interrupts(vcpu)]
+    return RegistersView(vcpu.vm.name, vcpu.index, tuple(groups))
+
+
+def _general(vcpu: Vcpu) -> tuple[tuple[str, int, int], ...]:
+    """X0-X30, SP, PC and PSTATE; puts the vCPU on its engine, which no guest can tell."""
+    vcpu.vm.load(vcpu)
+    state = vcpu.registers
+    rows = [(f"X{n}", state.x[n], 64) for n in range(31)]
+    return (*rows, ("SP", state.x[31], 64), ("PC", state.pc, 64), ("PSTATE", vcpu.vm.core.pstate, 32))
+
+
+def _stack_pointers(vcpu: Vcpu) -> RegisterGroup:
+    """Banked stack pointers; the one in use is the live SP."""
+    state = vcpu.registers
+    banked = list(state.sp_el[0:2])
+    if state.el <= 1:
+        banked[state.el if state.spsel else 0] = state.x[31]
+    return RegisterGroup("Stack pointers", (("SP_EL0", banked[0], 64), ("SP_EL1", banked[1], 64)))
+
+
+def _timers(vcpu: Vcpu, cycles_per_tick: int) -> RegisterGroup:
+    counter = vcpu.pcore.cycles // cycles_per_tick
+    rows = [("CNTVCT_EL0", counter, 64)]
+    for name, timer in (("CNTV", vcpu.virtual_timer), ("CNTP", vcpu.physical_timer)):
+        rows += [(f"{name}_CTL_EL0", timer.read_ctl(counter), 3), (f"{name}_CVAL_EL0", timer.cval, 64)]
+    return RegisterGroup("Timers", tuple(rows))
+
+
+def _interrupts(vcpu: Vcpu) -> RegisterGroup:
+    """What is read here has no side effects (so not ICC_IAR1_EL1)."""
+    vgic = vcpu.vm.vgic
+    values = ((key.name, vgic.sysreg_read(vcpu.index, key) or 0, 32) for key in _GIC_REGISTERS)
+    return RegisterGroup("Interrupts", tuple(values))
+
+
+def register_bytes(vcpu: Vcpu) -> bytes:
+    """General registers, PC and PSTATE of a vCPU, packed, for digests."""
+    values = [value for _, value, _ in _general(vcpu)]
+    return struct.pack(f"<{len(values)}Q", *values)
+
+
+def read_memory(vcpu: Vcpu, address: int, size: int, space: str) -> bytes:
+    """Bytes in a vCPU's virtual, a VM's intermediate physical, or the board's address space. MachineError if unmapped."""
+    if not 0 <= size <= LONGEST_READ:
+        raise MachineError(f"expected a size up to {LONGEST_READ} bytes (got {size})")
+    vcpu.vm.load(vcpu)
+    data = bytearray()
+    while len(data) < size:
+        here = address + len(data)
+        length = min(size - len(data), PAGE - here % PAGE)
+        physical = _physical(vcpu, here, space)
+        if physical is None or not vcpu.vm.memory.contains(physical, length):
+            raise MachineError(f"nothing is mapped at {space} {here:#x}")
+        data += vcpu.vm.memory.read(physical, length)
+    return bytes(data)
+
+
+def _physical(vcpu: Vcpu, address: int, space: str) -> int | None:
+    if space == "va":
+        return vcpu.vm.core.translate(address)
+    if space == "ipa":
+        return vcpu.vm.stage2.translate(address)
+    if space == "pa":
+        return address
+    raise MachineError(f"expected the address space va, ipa or pa (got {space!r})")

@@ -1,0 +1,269 @@
+"""Between the machine's thread and the widgets: the only module that holds the machine.
+
+One question is in the machine's queue at a time. Its answer becomes one `Frame`, which is handed over
+before the next question is asked, so frames never pile up and nothing that is new gets lost. The pace
+follows what is worth seeing: thirty frames a second while consoles print, ten while they are quiet, none
+while the machine stands still. What painting costs is measured, and bounded to a share of the time,
+because every moment that Python spends here is one that the guests' traps wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+from engine.control import Control
+from engine.cpu.timer import NS_PER_TICK
+from engine.events import Event
+from engine.machine import Machine
+from engine.views import MachineView, RegistersView, RunState
+from hvtui.frame import EventBatch, Frame
+
+T = TypeVar("T")
+
+_FRAME_S = 1 / 30
+_QUIET_S = 0.1
+_TABLES_S = 0.1
+"""Between two looks at the whole machine while it runs: figures that change faster are not read."""
+_REGISTERS_S = 0.25
+_ECHO_S = 0.008
+_ECHO_WITHIN_S = 0.15
+"""After a key, answers are looked for often for this long."""
+_SHARE = 12
+"""Of this many moments, painting takes at most one."""
+_SLOWEST_S = 0.3
+_MIPS_S = 1.0
+_LIVE_EVENTS = 250
+_KEPT_EVENTS = 10_000
+_TYPE_AT_ONCE = 4096
+_FULL_PORT_S = 0.1
+"""A serial port that took nothing is tried again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the next frame needs, besides what is new on the consoles."""
+
+    positions: tuple[tuple[str, int], ...]
+    typed: tuple[tuple[str, bytes], ...]
+    events_from: int
+    events_limit: int
+    """0: none are wanted now."""
+    registers_of: tuple[str, int] | None
+
+    @property
+    def all_events(self) -> bool:
+        return self.events_limit == _KEPT_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    consoles: tuple[tuple[str, bytes, int], ...]
+    """(VM, bytes, position after them), of those that printed."""
+    taken: tuple[tuple[str, int], ...]
+    """(VM, typed bytes its serial port took)."""
+    events: tuple[int, list[Event]]
+    registers: RegistersView | None
+
+
+def _answer(control: Control, question: _Question) -> _Answer:
+    """On the machine's thread, between two slices."""
+    taken = tuple((vm, control.type(vm, data)) for vm, data in question.typed)
+    consoles = []
+    for vm, position in question.positions:
+        console = control.vm(vm).console
+        if console.end != position:
+            consoles.append((vm, *console.since(position)))
+    events: tuple[int, list[Event]] = (question.events_from, [])
+    if question.events_limit:
+        events = control.system.events.window(question.events_from, question.events_limit)
+    registers = control.registers(*question.registers_of) if question.registers_of else None
+    return _Answer(tuple(consoles), taken, events, registers)
+
+
+class Bridge:
+    """Asks the machine for frames, and passes requests to it."""
+
+    def __init__(self, machine: Machine, deliver: Callable[[Frame], None], complain: Callable[[str], None]) -> None:
+        self._machine = machine
+        self._deliver = deliver
+        self._complain = complain
+        self.selected: tuple[str, int] = (machine.config.vms[0].name, 0)
+        """(VM, vCPU) whose registers are looked at."""
+        self.idle = asyncio.Event()
+        """The machine stands still and everything it said was delivered."""
+        self._wake = asyncio.Event()
+        self._positions = {vm.name: 0 for vm in machine.config.vms}
+        self._typed: dict[str, bytearray] = {}
+        self._typed_at = self._type_again_at = 0.0
+        self._next_event = 0
+        self._complete = False
+        """The widgets have every event that is kept."""
+        self._view: MachineView | None = None
+        self._tables_at = self._registers_at = 0.0
+        self._speed = _Speedometer()
+
+    @property
+    def state(self) -> RunState:
+        """Run state in the newest frame."""
+        return self._view.state if self._view is not None else RunState.PAUSED
+
+    def nanoseconds(self, cycle: int) -> int:
+        """Virtual time of an event."""
+        return cycle * NS_PER_TICK // self._machine.config.cycles_per_tick
+
+    # --- requests ----------------------------------------------------------------------------------
+
+    async def request(self, send: Callable[[Machine], Future[T]]) -> T:
+        """Have the machine do something; its error is raised here. The next frame comes at once."""
+        self.idle.clear()
+        try:
+            return await asyncio.wrap_future(send(self._machine))
+        finally:
+            self.look()
+
+    def type(self, vm: str, data: bytes) -> None:
+        """Type into a guest, as fast as its serial port takes it."""
+        self._typed.setdefault(vm, bytearray()).extend(data)
+        self._typed_at = time.monotonic()
+        self.look()
+
+    def select(self, vm: str, vcpu: int) -> None:
+        """Look at another vCPU's registers."""
+        if (vm, vcpu) != self.selected:
+            self.selected = (vm, vcpu)
+            self.look()
+
+    def look(self) -> None:
+        """Ask for a full frame now."""
+        self.idle.clear()
+        self._tables_at = self._registers_at = 0.0
+        self._wake.set()
+
+    # --- frames --------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Deliver frames until cancelled."""
+        used = time.thread_time()
+        while True:
+            try:
+                frame = await self._frame()
+                self._deliver(frame)
+            except Exception as error:
+                self._complain(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(1)
+                continue
+            spent, used = time.thread_time() - used, time.thread_time()
+            await self._rest(frame, spent)
+
+    async def _frame(self) -> Frame:
+        self._wake.clear()
+        question = self._question()
+        # Both are served in the same gap between two slices; the second answers last.
+        view = self._machine.view() if self._tables_due() else None
+        answer = await asyncio.wrap_future(self._machine.ask(lambda control: _answer(control, question)))
+        if view is not None:
+            self._tables_at = time.monotonic()
+            self._view = view.result()
+        assert self._view is not None
+        return self._digest(question, answer)
+
+    def _tables_due(self) -> bool:
+        return self._view is None or time.monotonic() - self._tables_at >= _TABLES_S
+
+    def _question(self) -> _Question:
+        now = time.monotonic()
+        running = self.state is RunState.RUNNING
+        tables = self._tables_due()
+        everything = tables and not running and not self._complete
+        registers = not running or now - self._registers_at >= _REGISTERS_S
+        if registers:
+            self._registers_at = now
+        typed = self._typed.items() if now >= self._type_again_at else ()
+        return _Question(
+            positions=tuple(self._positions.items()),
+            typed=tuple((vm, bytes(data[:_TYPE_AT_ONCE])) for vm, data in typed),
+            events_from=0 if everything else self._next_event,
+            events_limit=_KEPT_EVENTS if everything else _LIVE_EVENTS if tables else 0,
+            registers_of=self.selected if registers else None,
+        )
+
+    def _digest(self, question: _Question, answer: _Answer) -> Frame:
+        assert self._view is not None
+        for vm, _, position in answer.consoles:
+            self._positions[vm] = position
+        for vm, taken in answer.taken:
+            self._forget_typed(vm, taken)
+        return Frame(
+            view=self._view,
+            consoles=tuple((vm, data) for vm, data, _ in answer.consoles),
+            events=self._batch(question, *answer.events),
+            registers=answer.registers,
+            mips=self._speed.measure(self._view),
+            failure=self._machine.failure,
+        )
+
+    def _forget_typed(self, vm: str, taken: int) -> None:
+        """The port took some bytes; a full one is tried again later."""
+        del self._typed[vm][:taken]
+        if not self._typed[vm]:
+            del self._typed[vm]
+        if not taken:
+            self._type_again_at = time.monotonic() + _FULL_PORT_S
+
+    def _batch(self, question: _Question, first: int, events: list[Event]) -> EventBatch | None:
+        """While guests run, the newest events; once they stand still, all that are kept."""
+        gap = first > self._next_event
+        self._complete = self.state is not RunState.RUNNING and (question.all_events or (self._complete and not gap))
+        if not events:
+            return None
+        self._next_event = first + len(events)
+        return EventBatch(first, tuple(events), question.all_events)
+
+    # --- resting -------------------------------------------------------------------------------------
+
+    async def _rest(self, frame: Frame, spent: float) -> None:
+        """Wait until the next frame is worth its cost, or something asks for one."""
+        if time.monotonic() - self._typed_at < _ECHO_WITHIN_S:
+            if frame.consoles and not self._typed:
+                self._typed_at = 0.0  # this is the echo
+            await self._sleep(_ECHO_S)
+        elif frame.view.state is RunState.RUNNING or self._typed:
+            busy = bool(frame.consoles or self._typed)
+            await self._sleep(max(_FRAME_S if busy else _QUIET_S, min(spent * _SHARE, _SLOWEST_S)))
+        elif not self._complete:
+            self._tables_at = 0.0
+        else:
+            if not self._wake.is_set():
+                self.idle.set()
+            await self._wake.wait()
+
+    async def _sleep(self, delay: float) -> None:
+        timer = asyncio.get_running_loop().call_later(delay, self._wake.set)
+        await self._wake.wait()
+        timer.cancel()
+
+
+class _Speedometer:
+    """Guest instructions per wall-clock second over the last second of running."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def measure(self, view: MachineView) -> float | None:
+        """Million instructions per second; None when the machine stands still or ran too shortly."""
+        if view.state is not RunState.RUNNING:
+            self._samples.clear()
+            return None
+        now = time.monotonic()
+        if not self._samples or self._samples[-1][1] != view.instructions or now - self._samples[-1][0] > _TABLES_S:
+            self._samples.append((now, view.instructions))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - _MIPS_S:
+            self._samples.popleft()
+        (start, before), (end, after) = self._samples[0], self._samples[-1]
+        return (after - before) / (end - start) / 1e6 if end - start >= _MIPS_S / 2 else None

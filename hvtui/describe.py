@@ -1,0 +1,92 @@
+"""One line for each event, in the field's words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.style import Style
+
+from engine.events import (
+    Blocked,
+    ConsoleOutput,
+    Event,
+    ExceptionInjected,
+    HostInput,
+    Interrupt,
+    PsciCall,
+    Switch,
+    Trap,
+    VmState,
+)
+from hvtui import intids
+from hvtui.theme import Ink
+
+
+class Line(NamedTuple):
+    """An event as people read it."""
+
+    glyph: str
+    kind: str
+    """At most nine characters."""
+    text: str
+    style: Style
+
+
+def describe(event: Event) -> Line:
+    """What an event says."""
+    match event:
+        case Trap():
+            return Line("▸", "trap", _trap(event), Ink.MUTED)
+        case PsciCall():
+            arguments = ", ".join(f"{argument:#x}" for argument in event.args)
+            return Line("◆", "psci", f"{event.function}({arguments}) = {_result(event.result)}", Ink.VIOLET)
+        case Interrupt():
+            what = f"INTID {event.intid} {intids.name(event.intid)}"
+            return Line("⚡", "interrupt", f"{what}, from {event.source}", Ink.AMBER)
+        case Switch():
+            return Line("⇄", "switch", f"core {event.core} runs it", Ink.BLUE)
+        case Blocked():
+            return Line("◌", "blocked", f"gave its core away: {event.why}", Ink.MUTED)
+        case ExceptionInjected():
+            detail = f"to EL{event.target_el}  ESR {event.esr:#010x}  FAR {event.far:#x}  PC {event.pc:#x}"
+            return Line("!", "exception", detail, Ink.RED)
+        case ConsoleOutput():
+            return Line("»", "console", printable(event.data), Ink.TEXT)
+        case HostInput():
+            return Line("«", "host", _host(event), Ink.GREEN)
+        case VmState():
+            style = Ink.RED if event.state == "crashed" else Ink.GREEN
+            return Line("✖" if event.state == "crashed" else "●", "state", _state(event), style)
+    return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
+
+
+def printable(data: bytes) -> str:
+    """Bytes between quotes, with escapes for what cannot be shown."""
+    return '"' + data.decode("latin-1").encode("unicode_escape").decode().replace('"', '\\"') + '"'
+
+
+def is_console_traffic(event: Event) -> bool:
+    """The bytes of a console and the serial port's registers that carried them."""
+    return isinstance(event, ConsoleOutput) or (isinstance(event, Trap) and "pl011 UART" in event.what)
+
+
+def _trap(event: Trap) -> str:
+    value = f" = {event.value:#x}" if event.what.startswith(("read ", "write ")) else ""
+    return f"{event.what}{value}  at {event.pc:#x}"
+
+
+def _result(result: int) -> str:
+    name = getattr(result, "name", "")
+    return f"{name} ({int(result)})" if name else str(result)
+
+
+def _host(event: HostInput) -> str:
+    if event.kind == "type":
+        return f"typed {printable(event.data)}"
+    if event.kind == "inject":
+        return f"injected INTID {event.number} {intids.name(event.number)}"
+    return event.kind
+
+
+def _state(event: VmState) -> str:
+    return f"{event.state}: {event.detail}" if event.detail else event.state

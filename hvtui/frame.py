@@ -1,0 +1,36 @@
+"""What the bridge hands to the widgets: one frozen picture, and what is new since the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.events import Event
+from engine.views import MachineView, RegistersView
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events in a row."""
+
+    first: int
+    """Sequence number of the first one."""
+    events: tuple[Event, ...]
+    complete: bool
+    """These are all that is kept, not just what followed the batch before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One answer of the machine."""
+
+    view: MachineView
+    consoles: tuple[tuple[str, bytes], ...]
+    """(VM, what it printed since the frame before); only those that printed."""
+    events: EventBatch | None
+    """None when there are no new ones, or it is too early to show them."""
+    registers: RegistersView | None
+    """Of the selected vCPU; None when they were not asked for."""
+    mips: float | None
+    """Million guest instructions per wall-clock second; None while that is not known."""
+    failure: str
+    """Traceback of what ended the engine, else ""."""

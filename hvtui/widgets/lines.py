@@ -1,0 +1,48 @@
+"""A pane of lines that are drawn when they come into view: the base of tables and logs."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from hvtui import text
+
+
+class LinesPane(ScrollView, can_focus=True):
+    """Subclasses say how many lines there are (`set_line_count`) and draw one (`draw_line`)."""
+
+    def draw_line(self, number: int, width: int) -> Strip:
+        """Line `number`, from 0, in `width` columns."""
+        raise NotImplementedError
+
+    def set_line_count(self, count: int) -> None:
+        """Lines there are now."""
+        if self.virtual_size.height != count:
+            self.virtual_size = Size(0, count)
+
+    @property
+    def rows(self) -> int:
+        """Lines that are visible at once."""
+        return max(1, self.scrollable_content_region.height)
+
+    def refresh_lines(self, first: int, count: int = 1) -> None:
+        """Draw these lines again, those of them that are in view."""
+        top = first - self.scroll_offset.y
+        self.refresh(Region(0, top, self.size.width, count))
+
+    def render_line(self, y: int) -> Strip:
+        number = self.scroll_offset.y + y
+        width = self.scrollable_content_region.width
+        if number >= self.virtual_size.height:
+            return Strip.blank(width, self._base())
+        return self.draw_line(number, width).apply_style(self._base())
+
+    def _base(self) -> Style:
+        return self.visual_style.rich_style
+
+
+def blank(width: int) -> Strip:
+    """An empty line."""
+    return text.line([], width)

@@ -1,0 +1,152 @@
+"""The table of VMs and their vCPUs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from engine.views import MachineView, VcpuState, VcpuView, VmRunState, VmView
+from hvtui import text
+from hvtui.theme import Ink
+from hvtui.widgets.lines import LinesPane
+
+_STATES: dict[VcpuState, tuple[str, Style]] = {
+    VcpuState.RUNNING: ("▶ running", Ink.GREEN),
+    VcpuState.READY: ("◆ ready", Ink.CYAN),
+    VcpuState.BLOCKED: ("◌ blocked", Ink.AMBER),
+    VcpuState.OFF: ("○ off", Ink.MUTED),
+}
+_NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 11
+_FIXED = 1 + _NAME + 1 + _STATE + 1 + 2 + 1 + _PC + 1 + 1 + _COUNT + 1 + _COUNT + 1 + _PENDING
+
+
+class _Row(NamedTuple):
+    vm: VmView
+    vcpu: VcpuView
+
+
+class Partitions(LinesPane):
+    """One line a vCPU; the selected one is what registers and stepping follow."""
+
+    view: reactive[MachineView | None] = reactive(None)
+    selected: reactive[tuple[str, int]] = reactive(("", 0))
+
+    class Selected(Message):
+        """Another vCPU was chosen."""
+
+        def __init__(self, vm: str, vcpu: int) -> None:
+            super().__init__()
+            self.vm = vm
+            self.vcpu = vcpu
+
+    def __init__(self) -> None:
+        super().__init__(id="partitions", classes="pane")
+        self._rows: list[_Row] = []
+
+    def watch_view(self) -> None:
+        if self.view is None:
+            return
+        rows = [_Row(vm, vcpu) for vm in self.view.vms for vcpu in vm.vcpus]
+        old, self._rows = self._rows, rows
+        if len(old) != len(rows):
+            self.set_line_count(len(rows) + 1)
+            self.styles.height = min(len(rows) + 1, 12) + self.gutter.height
+            self.refresh()
+            return
+        for number, (before, now) in enumerate(zip(old, rows, strict=True)):
+            if before.vcpu != now.vcpu or before.vm.state != now.vm.state:
+                self.refresh_lines(number + 1)
+
+    def watch_selected(self) -> None:
+        self.refresh()
+        place = self._place()
+        if place + 1 - self.scroll_offset.y >= self.rows or place < self.scroll_offset.y:
+            self.scroll_to(y=max(0, place + 2 - self.rows), animate=False)
+
+    def _place(self) -> int:
+        keys = [(row.vm.name, row.vcpu.index) for row in self._rows]
+        return keys.index(self.selected) if self.selected in keys else 0
+
+    def move(self, step: int, wrap: bool = False) -> None:
+        """Select the vCPU `step` lines further down."""
+        if self._rows:
+            place = self._place() + step
+            self._choose(place % len(self._rows) if wrap else max(0, min(len(self._rows) - 1, place)))
+
+    def _choose(self, place: int) -> None:
+        row = self._rows[place]
+        self.post_message(self.Selected(row.vm.name, row.vcpu.index))
+
+    # --- input ---------------------------------------------------------------------------------
+
+    async def _on_key(self, event: events.Key) -> None:
+        steps = {"up": -1, "down": 1, "k": -1, "j": 1, "home": -(1 << 30), "end": 1 << 30}
+        if event.key in steps:
+            self.move(steps[event.key])
+            event.stop()
+            event.prevent_default()
+
+    def _on_click(self, event: events.Click) -> None:
+        place = self.scroll_offset.y + event.get_content_offset_capture(self).y - 1
+        if 0 <= place < len(self._rows):
+            self._choose(place)
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        self.refresh()
+
+    # --- drawing ---------------------------------------------------------------------------------
+
+    def draw_line(self, number: int, width: int) -> Strip:
+        symbol = max(0, width - _FIXED - 1)
+        if number == 0:
+            return _heading(width, symbol)
+        row = self._rows[number - 1]
+        selected = (row.vm.name, row.vcpu.index) == self.selected
+        base = (Ink.SELECTED if self.has_focus else Ink.SELECTED_BLURRED) if selected else None
+        return text.line(_parts(row, symbol, selected), width, base)
+
+
+def _heading(width: int, symbol: int) -> Strip:
+    title = (
+        f" {'vCPU':{_NAME}} {'STATE':{_STATE}} EL {'PC':{_PC}} {text.fit('SYMBOL', symbol)} "
+        f"{'EXITS':>{_COUNT}} {'INSTRS':>{_COUNT}} {'PENDING':{_PENDING}}"
+    )
+    return text.line([(title, Ink.MUTED)], width)
+
+
+def _parts(row: _Row, symbol: int, selected: bool) -> list[tuple[str, Style]]:
+    vm, vcpu = row
+    state, style = _state(row)
+    alive = vcpu.state is not VcpuState.OFF
+    pending = ",".join(map(str, vcpu.pending))
+    return [
+        ("▌" if selected else " ", Ink.AMBER),
+        (_name(row), Ink.STRONG if selected else Ink.TEXT),
+        (f" {state:{_STATE}} ", style),
+        (f"{vcpu.el:2d} " if alive else " - ", Ink.TEXT if alive else Ink.FAINT),
+        (f"{vcpu.pc:016x}", Ink.TEXT) if alive else (" " * _PC, Ink.FAINT),
+        (f" {text.fit(vcpu.symbol, symbol)} ", Ink.BLUE),
+        (f"{text.count(vcpu.exits)} {text.count(vcpu.instructions)}", Ink.TEXT),
+        (f" {text.fit(pending, _PENDING)}", Ink.AMBER),
+    ]
+
+
+def _name(row: _Row) -> str:
+    """The VM's name on its first line, and a branch to each vCPU."""
+    last, index = len(row.vm.vcpus) - 1, row.vcpu.index
+    branch = "─" if last == 0 else "┬" if index == 0 else "└" if index == last else "├"
+    name = row.vm.name if index == 0 else ""
+    number = f"{branch}{index}"
+    return text.fit(name, _NAME - len(number) - 1) + " " + number
+
+
+def _state(row: _Row) -> tuple[str, Style]:
+    if row.vm.state is VmRunState.CRASHED:
+        return "✖ crashed", Ink.RED
+    return _STATES[row.vcpu.state]
