@@ -150,7 +150,7 @@ ACTIONS: tuple[Action, ...] = (
         "ctrl+p inj enter",
         Scope.PROGRAM,
     ),
-    Action("quit", ("q", "ctrl+q"), "Quit", "Leave the program, after a question.", "q y", Scope.PROGRAM, hint="quit"),
+    Action("quit", ("q", "ctrl+q", "ctrl+c"), "Quit", "Leave the program, after a question.", "q y", Scope.PROGRAM, hint="quit"),
 )
 
 _KEY_NAMES = {"question_mark": "?", "space": "space", "shift+tab": "shift+tab"}

@@ -38,7 +38,7 @@ _SHARE = 12
 """Of this many moments, painting takes at most one."""
 _SLOWEST_S = 0.3
 _MIPS_S = 1.0
-_LIVE_EVENTS = 250
+_LIVE_EVENTS = 600
 _KEPT_EVENTS = 10_000
 _TYPE_AT_ONCE = 4096
 _FULL_PORT_S = 0.1
@@ -95,6 +95,8 @@ class Bridge:
         self._complain = complain
         self.selected: tuple[str, int] = (machine.config.vms[0].name, 0)
         """(VM, vCPU) whose registers are looked at."""
+        self.registers_visible = True
+        """Somebody looks at them."""
         self.idle = asyncio.Event()
         """The machine stands still and everything it said was delivered."""
         self._wake = asyncio.Event()
@@ -181,7 +183,7 @@ class Bridge:
         running = self.state is RunState.RUNNING
         tables = self._tables_due()
         everything = tables and not running and not self._complete
-        registers = not running or now - self._registers_at >= _REGISTERS_S
+        registers = self.registers_visible and (not running or now - self._registers_at >= _REGISTERS_S)
         if registers:
             self._registers_at = now
         typed = self._typed.items() if now >= self._type_again_at else ()

@@ -42,7 +42,7 @@ def describe(event: Event) -> Line:
             return Line("◆", "psci", f"{event.function}({arguments}) = {_result(event.result)}", Ink.VIOLET)
         case Interrupt():
             what = f"INTID {event.intid} {intids.name(event.intid)}"
-            return Line("⚡", "interrupt", f"{what}, from {event.source}", Ink.AMBER)
+            return Line("↯", "interrupt", f"{what}, from {event.source}", Ink.AMBER)
         case Switch():
             return Line("⇄", "switch", f"core {event.core} runs it", Ink.BLUE)
         case Blocked():

@@ -51,8 +51,17 @@ THEME = Theme(
 class Ink:
     """Styles for `render_line`."""
 
-    TEXT = Style(color=FOREGROUND)
+    # Roles come before colours: in here, a colour's name is its style once that is defined.
+    HEADING = Style(color=BLUE, bold=True)
+    CHANGED = Style(color=BACKGROUND, bgcolor=AMBER, bold=True)
+    CURSOR = Style(color=BACKGROUND, bgcolor=AMBER)
+    KEY = Style(color=AMBER, bold=True)
+    ALERT = Style(color=BACKGROUND, bgcolor=RED, bold=True)
+    BAR = Style(bgcolor=PANEL)
+    SELECTED = Style(bgcolor="#22384f")
+    SELECTED_BLURRED = Style(bgcolor="#1c2a38")
     STRONG = Style(color="#ffffff", bold=True)
+    TEXT = Style(color=FOREGROUND)
     MUTED = Style(color=MUTED)
     FAINT = Style(color=FAINT)
     BLUE = Style(color=BLUE)
@@ -61,11 +70,3 @@ class Ink:
     GREEN = Style(color=GREEN)
     RED = Style(color=RED)
     CYAN = Style(color=CYAN)
-    HEADING = Style(color=BLUE, bold=True)
-    CHANGED = Style(color=BACKGROUND, bgcolor=AMBER, bold=True)
-    SELECTED = Style(bgcolor="#22384f")
-    SELECTED_BLURRED = Style(bgcolor="#1c2a38")
-    CURSOR = Style(color=BACKGROUND, bgcolor=AMBER)
-    BAR = Style(bgcolor=PANEL)
-    KEY = Style(color=AMBER, bold=True)
-    ALERT = Style(color=BACKGROUND, bgcolor=RED, bold=True)

@@ -208,13 +208,17 @@ class Core:
         self._uc.ctl_flush_tb()
 
     def _drop_stale_translations(self) -> None:
-        lines, everything = self._stale_lines, self._stale_all
-        self._stale_lines, self._stale_all = [], False
-        if everything:
+        """What the guest's IC instructions ask for; not possible inside a hook."""
+        lines, self._stale_lines = self._stale_lines, []
+        if self._stale_all:
+            self._stale_all = False
             self._uc.ctl_flush_tb()
             return
         for line in lines:
-            self._uc.ctl_remove_cache(line, line + _CACHE_LINE)
+            physical = self.translate(line)
+            if physical is not None:
+                # By physical address, since the line may be named through an alias that is not executable.
+                self._uc.mem_write(physical, self._memory.read(physical, _CACHE_LINE))
 
     # --- hooks -------------------------------------------------------------------------------
 
@@ -230,13 +234,13 @@ class Core:
 
         client, x = self._client, self.state.x
 
-        def on_interrupt(_engine: int, number: int, _data: int) -> None:
+        def on_interrupt(_engine: int, number: int) -> None:
             try:
                 client.on_exception(number)
             except BaseException as error:
                 self.fail(error)
 
-        def on_mrs(_engine: int, register: int, address: int, _data: int) -> int:
+        def on_mrs(_engine: int, register: int, address: int) -> int:
             cp = view_at(address) or fields(address)
             crn = cp[0]
             if crn != 14 and crn != 0:
@@ -254,7 +258,7 @@ class Core:
                 x[target] = value
             return 1
 
-        def on_msr(_engine: int, _register: int, address: int, _data: int) -> int:
+        def on_msr(_engine: int, _register: int, address: int) -> int:
             cp = view_at(address) or fields(address)
             if cp[0] != 14:
                 return 0
@@ -265,7 +269,7 @@ class Core:
                 self.fail(error)
                 return 1
 
-        def on_sys(_engine: int, _register: int, address: int, _data: int) -> int:
+        def on_sys(_engine: int, _register: int, address: int) -> int:
             cp = view_at(address) or fields(address)
             if cp[0] != 7:
                 return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from engine.arch.paging import (
     ADDRESS_MASK,
@@ -28,9 +29,12 @@ VTCR_EL2 = (
     1 << 31  # RES1
     | 0b100 << 16  # PS: 44-bit physical addresses, what a Cortex-A72 has
     | 3 << 12 | 1 << 10 | 1 << 8  # walks are inner shareable, write-back cacheable
-    | 2 << 6  # SL0: start at level 0
-    | 20  # T0SZ: 44-bit intermediate physical addresses; more than PS gives a fault on every walk (D8.2.7)
+    | 1 << 6  # SL0: start at level 1
+    | 25  # T0SZ: 39-bit intermediate physical addresses, which that level covers with one table (D8.2.7)
 )  # fmt: skip
+START_LEVEL: Final = 1
+"""512 GB of IPA space are plenty for this board, and every level saved is saved many times per TLB miss."""
+IPA_BITS: Final = 39
 _BLOCK_LEVEL, _PAGE_LEVEL = 2, 3
 
 
@@ -94,7 +98,7 @@ class Stage2:
     def _entry(self, ipa: int, level: int) -> int:
         """Address of the entry for an IPA at a level, making the tables above it and splitting blocks."""
         table = self.root
-        for above in range(level):
+        for above in range(START_LEVEL, level):
             slot = table + 8 * index(ipa, above)
             descriptor = self._memory.read_u64(slot)
             if not is_table(descriptor, above):
@@ -117,19 +121,24 @@ class Stage2:
         return table
 
     def walk(self, ipa: int) -> list[WalkStep]:
-        """The entries that a walk of an IPA looks at."""
-        return walk(self._memory.read_u64, self.root, ipa)
+        """The entries that a walk of an IPA looks at; none for an IPA that is too wide."""
+        if ipa >> IPA_BITS:
+            return []
+        return walk(self._memory.read_u64, self.root, ipa, START_LEVEL)
 
     def lookup(self, ipa: int) -> S2Leaf | None:
         """The leaf that maps an IPA, or None."""
-        step = self.walk(ipa)[-1]
-        return S2Leaf.decode(step.descriptor, step.level) if is_leaf(step.descriptor, step.level) else None
+        steps = self.walk(ipa)
+        if not steps or not is_leaf(steps[-1].descriptor, steps[-1].level):
+            return None
+        return S2Leaf.decode(steps[-1].descriptor, steps[-1].level)
 
     def translate(self, ipa: int) -> int | None:
         """Physical address, or None where nothing is mapped."""
-        step = self.walk(ipa)[-1]
-        if not is_leaf(step.descriptor, step.level):
+        steps = self.walk(ipa)
+        if not steps or not is_leaf(steps[-1].descriptor, steps[-1].level):
             return None
+        step = steps[-1]
         return S2Leaf.decode(step.descriptor, step.level).address + ipa % level_size(step.level)
 
     def set_page(self, ipa: int, leaf: S2Leaf | None) -> None:
@@ -139,7 +148,7 @@ class Stage2:
 
     def leaves(self) -> Iterator[tuple[int, int, S2Leaf]]:
         """(ipa, size, leaf) of everything mapped, in address order."""
-        yield from self._leaves(self.root, 0, 0)
+        yield from self._leaves(self.root, START_LEVEL, 0)
 
     def _leaves(self, table: int, level: int, base: int) -> Iterator[tuple[int, int, S2Leaf]]:
         for n in range(ENTRIES):

@@ -43,6 +43,13 @@ class Console(Widget, can_focus=True):
             super().__init__()
             self.vm = vm
 
+    class KeyboardTaken(Message):
+        """From now on keys go to this VM; "" when they no longer do."""
+
+        def __init__(self, vm: str) -> None:
+            super().__init__()
+            self.vm = vm
+
     def __init__(self, number: int, vm: str) -> None:
         super().__init__(id=f"console-{number}", classes="pane console")
         self.number = number
@@ -125,25 +132,26 @@ class Console(Widget, can_focus=True):
         move = moves.get(key.removeprefix("shift+"))
         if move is None:
             return False
-        self.scroll(move)
+        self.look_back(move)
         return True
 
-    def scroll(self, lines: int) -> None:  # type: ignore[override]
+    def look_back(self, lines: int) -> None:
         """Show older (positive) or newer lines."""
         self.back = max(0, min(self.terminal.scrollback, self.back + lines))
 
     def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.scroll(_WHEEL_LINES)
+        self.look_back(_WHEEL_LINES)
         event.stop()
 
     def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.scroll(-_WHEEL_LINES)
+        self.look_back(-_WHEEL_LINES)
         event.stop()
 
     # --- the border --------------------------------------------------------------------------------
 
     def watch_typing(self) -> None:
         self.set_class(self.typing, "-typing")
+        self.post_message(self.KeyboardTaken(self.vm_name if self.typing else ""))
         self._retitle()
         self.refresh()
 

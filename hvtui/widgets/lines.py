@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from rich.style import Style
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-
-from hvtui import text
 
 
 class LinesPane(ScrollView, can_focus=True):
@@ -27,11 +25,6 @@ class LinesPane(ScrollView, can_focus=True):
         """Lines that are visible at once."""
         return max(1, self.scrollable_content_region.height)
 
-    def refresh_lines(self, first: int, count: int = 1) -> None:
-        """Draw these lines again, those of them that are in view."""
-        top = first - self.scroll_offset.y
-        self.refresh(Region(0, top, self.size.width, count))
-
     def render_line(self, y: int) -> Strip:
         number = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
@@ -41,8 +34,3 @@ class LinesPane(ScrollView, can_focus=True):
 
     def _base(self) -> Style:
         return self.visual_style.rich_style
-
-
-def blank(width: int) -> Strip:
-    """An empty line."""
-    return text.line([], width)

@@ -55,12 +55,16 @@ class Partitions(LinesPane):
         old, self._rows = self._rows, rows
         if len(old) != len(rows):
             self.set_line_count(len(rows) + 1)
-            self.styles.height = min(len(rows) + 1, 12) + self.gutter.height
+            self.fit(self.screen.size.height)
             self.refresh()
             return
         for number, (before, now) in enumerate(zip(old, rows, strict=True)):
             if before.vcpu != now.vcpu or before.vm.state != now.vm.state:
-                self.refresh_lines(number + 1)
+                self.refresh_line(number + 1)
+
+    def fit(self, lines: int) -> None:
+        """As high as its lines, but no more than a quarter of a screen of `lines`."""
+        self.styles.height = min(len(self._rows) + 1, max(3, lines // 4)) + self.gutter.height
 
     def watch_selected(self) -> None:
         self.refresh()

@@ -72,7 +72,7 @@ class Registers(LinesPane):
             return
         for number, (before, now) in enumerate(zip(old, self._lines, strict=True)):
             if before != now:
-                self.refresh_lines(number)
+                self.refresh_line(number)
 
     def draw_line(self, number: int, width: int) -> Strip:
         return text.line(self._lines[number], width)

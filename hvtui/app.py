@@ -1,0 +1,48 @@
+"""The Textual app: theme, palette, and the board screen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from engine.config import MachineConfig
+from engine.machine import Machine, Pace
+from hvtui.palette import ActionCommands
+from hvtui.screens.board import BoardScreen
+from hvtui.theme import THEME
+
+_CLOSE_S = 0.1
+"""How long to wait for the machine's thread when leaving; it ends with the process anyway."""
+
+
+class HvtuiApp(App[None], inherit_bindings=False):
+    """Shows one machine. Whoever made the machine starts and closes it."""
+
+    TITLE = "hvtui"
+    CSS_PATH = "app.tcss"
+    COMMANDS = {ActionCommands}  # noqa: RUF012  # as Textual has it
+    # Not a priority binding, as the one Textual would add: a guest's shell uses ctrl+p.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+p", "command_palette", show=False)]
+
+    def __init__(self, machine: Machine, pace: str = "real time") -> None:
+        super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.board = BoardScreen(machine, pace)
+
+    def on_mount(self) -> None:
+        self.push_screen(self.board)
+
+
+def run_app(config: MachineConfig, pace: Pace = Pace.REAL) -> int:
+    """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built."""
+    machine = Machine(config, pace=pace)
+    app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed")
+    machine.start()
+    try:
+        app.run()
+    finally:
+        machine.close(_CLOSE_S)
+    return app.return_code or 0

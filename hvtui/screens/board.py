@@ -1,0 +1,160 @@
+"""The main screen: consoles, partitions, registers, events, status."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from engine.machine import Machine
+from engine.views import MachineView, RunState, VmRunState
+from hvtui.actions import bindings
+from hvtui.bridge import Bridge
+from hvtui.frame import Frame
+from hvtui.screens.board_actions import BoardActions
+from hvtui.text import shorten
+from hvtui.widgets.console import Console
+from hvtui.widgets.consoles import Consoles
+from hvtui.widgets.event_log import EventLog
+from hvtui.widgets.partitions import Partitions
+from hvtui.widgets.registers import Registers, Stops
+from hvtui.widgets.status import StatusLine
+
+_NORMAL, _WIDE = 100, 160
+"""Columns from which the layout changes."""
+_SHORT, _TALL = 14, 32
+"""Lines from which it changes."""
+
+
+class BoardScreen(BoardActions):
+    """Shows a machine and lets people hold it."""
+
+    CSS_PATH = "board.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NORMAL, "-normal"), (_WIDE, "-wide")]  # noqa: RUF012  # as Textual has it
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (_SHORT, "-short"), (_TALL, "-tall")]  # noqa: RUF012
+    ESCAPE_TO_MINIMIZE = False
+    AUTO_FOCUS = "Console"
+
+    def __init__(self, machine: Machine, pace: str) -> None:
+        super().__init__()
+        self.machine = machine
+        self.bridge = Bridge(machine, self.show, self.complain)
+        self.consoles = Consoles([vm.name for vm in machine.config.vms])
+        self.registers = Registers()
+        self.partitions = Partitions()
+        self.event_log = EventLog(self.bridge.nanoseconds)
+        self.status = StatusLine(pace)
+        self.frame: Frame | None = None
+        self._stops = Stops()
+        self.add_class("-show-events")
+
+    def compose(self) -> ComposeResult:
+        yield self.consoles
+        yield self.registers
+        yield self.partitions
+        yield self.event_log
+        yield self.status
+
+    def on_mount(self) -> None:
+        self.partitions.selected = self.bridge.selected
+        self.retitle()
+        self.run_worker(self.bridge.run(), name="bridge", exit_on_error=False)
+
+    # --- frames --------------------------------------------------------------------------------
+
+    def show(self, frame: Frame) -> None:
+        """Give every widget its part of a frame."""
+        before, self.frame = self.frame, frame
+        for vm, data in frame.consoles:
+            self.consoles[vm].feed(data)
+        if before is None or before.view is not frame.view:
+            self._show_view(frame, before.view if before is not None else None)
+        if frame.events is not None:
+            self.event_log.add(frame.events)
+        if frame.registers is not None:
+            self._show_registers(frame)
+        if frame.failure and (before is None or not before.failure):
+            self.complain(f"the engine failed: {frame.view.detail}. Its state can still be read; d tells more.")
+
+    def _show_view(self, frame: Frame, before: MachineView | None) -> None:
+        self.status.mips = frame.mips
+        self.status.view = frame.view
+        self.partitions.view = frame.view
+        for place, vm in enumerate(frame.view.vms):
+            old = before.vms[place] if before is not None else None
+            if old is None or (old.state, old.detail) != (vm.state, vm.detail):
+                self.consoles[vm.name].vm = vm
+                if vm.state is VmRunState.CRASHED:
+                    self.complain(f"{vm.name} crashed: {vm.detail}")
+
+    def _show_registers(self, frame: Frame) -> None:
+        registers = frame.registers
+        if registers is not None and (registers.vm, registers.vcpu) == self.bridge.selected:
+            still = frame.view.state is not RunState.RUNNING
+            self.registers.show(registers, self._stops.changed(registers, frame.view.cycles, still))
+
+    def complain(self, message: str) -> None:
+        """Something went wrong, in one line."""
+        self.notify(shorten(message, 300), severity="error", timeout=8, markup=False)
+
+    # --- what widgets say ------------------------------------------------------------------------
+
+    @on(Console.Typed)
+    def _typed(self, message: Console.Typed) -> None:
+        self.bridge.type(message.vm, message.data)
+
+    @on(Console.Chosen)
+    def _console_chosen(self, message: Console.Chosen) -> None:
+        if self.bridge.selected[0] != message.vm:
+            self.select(message.vm, 0)
+
+    @on(Partitions.Selected)
+    def _vcpu_selected(self, message: Partitions.Selected) -> None:
+        self.select(message.vm, message.vcpu)
+
+    @on(Console.KeyboardTaken)
+    def _keyboard_taken(self, message: Console.KeyboardTaken) -> None:
+        self.status.typing_into = message.vm
+
+    def select(self, vm: str, vcpu: int) -> None:
+        """Follow another vCPU."""
+        self.bridge.select(vm, vcpu)
+        self.partitions.selected = (vm, vcpu)
+        self.retitle()
+
+    # --- layout ------------------------------------------------------------------------------------
+
+    def on_resize(self, event: events.Resize) -> None:
+        # In one column, events take the place of registers; else they stand below the table.
+        self.move_child(self.event_log, after=self.registers if self._is_tabbed(event) else self.partitions)
+        self.partitions.fit(event.size.height)
+        self.call_after_refresh(self.laid_out)
+
+    @staticmethod
+    def _is_tabbed(event: events.Resize) -> bool:
+        return event.size.width < _NORMAL or event.size.height < _TALL
+
+    def laid_out(self) -> None:
+        """After a change of layout: which panes are visible, and what their titles say."""
+        self.consoles.share_space()
+        self.bridge.registers_visible = self.registers.display and self.registers.size.width > 0
+        self.bridge.look()
+        self.retitle()
+        if isinstance(self.focused, Widget) and not self.focused.display:
+            self.consoles[self.bridge.selected[0]].focus()
+
+    @property
+    def tabbed(self) -> bool:
+        """Registers and events take turns in one place."""
+        return self.has_class("-narrow") or self.has_class("-short")
+
+    def retitle(self) -> None:
+        vm, vcpu = self.bridge.selected
+        other_events, other_registers = (" │ events (e)", " │ registers (g)") if self.tabbed else ("", "")
+        self.registers.border_title = f"registers {vm}/{vcpu}{other_events}"
+        self.event_log.border_title = f"events{other_registers}"
+        self.partitions.border_title = "partitions"

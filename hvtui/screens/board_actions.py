@@ -1,0 +1,193 @@
+"""What the keys of the board do: one method for each entry of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+from textual.widget import Widget
+
+from engine.errors import MachineError
+from engine.machine import Machine
+from engine.views import RunState
+from hvtui.screens.confirm import Confirm
+from hvtui.screens.details import Details
+from hvtui.screens.help import Help
+from hvtui.screens.inject import Inject, Injection
+from hvtui.widgets.console import Console
+
+if TYPE_CHECKING:
+    from hvtui.bridge import Bridge
+    from hvtui.frame import Frame
+    from hvtui.widgets.consoles import Consoles
+    from hvtui.widgets.event_log import EventLog
+    from hvtui.widgets.partitions import Partitions
+    from hvtui.widgets.registers import Registers
+
+_STOPPED = {
+    RunState.OFF: "the machine is off: r resets a VM",
+    RunState.FAILED: "the engine failed and runs no more: d tells why",
+}
+
+
+class BoardActions(Screen[None]):
+    """The actions of the board screen, apart from its layout."""
+
+    machine: Machine
+    bridge: Bridge
+    frame: Frame | None
+    consoles: Consoles
+    partitions: Partitions
+    registers: Registers
+    event_log: EventLog
+
+    def complain(self, message: str) -> None:
+        raise NotImplementedError
+
+    def laid_out(self) -> None:
+        raise NotImplementedError
+
+    # --- the machine -----------------------------------------------------------------------------
+
+    def action_pause(self) -> None:
+        if self.bridge.state is RunState.RUNNING:
+            self.request(lambda machine: machine.pause())
+        elif self._can_run():
+            self.request(lambda machine: machine.resume())
+
+    def action_step(self) -> None:
+        vm, vcpu = self.bridge.selected
+        self.request(lambda machine: machine.step(vm, vcpu))
+
+    def action_run_to_trap(self) -> None:
+        if self._can_run():
+            self.request(_run_to_trap)
+
+    def action_inject(self) -> None:
+        if self.frame is not None:
+            self.app.push_screen(Inject(self.frame.view.vms, *self.bridge.selected), self._inject)
+
+    def _inject(self, chosen: Injection | None) -> None:
+        if chosen is not None:
+            done = f"INTID {chosen.intid} is pending in {chosen.vm}"
+            self.request(lambda machine: machine.inject(chosen.vm, chosen.intid, chosen.vcpu), done)
+
+    def action_reset(self) -> None:
+        vm = self.bridge.selected[0]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.request(lambda machine: machine.reset(vm), f"{vm} was reset")
+
+        self.app.push_screen(Confirm(f"Reset {vm}? What it holds in memory is lost.", "Reset"), answered)
+
+    def _can_run(self) -> bool:
+        reason = _STOPPED.get(self.bridge.state)
+        if reason is not None:
+            self.notify(reason, severity="warning")
+        return reason is None
+
+    def request(self, send: Callable[[Machine], Future[None]], done: str = "") -> None:
+        """Have the machine do something, and tell what came of it; never waits here."""
+        self.run_worker(self._request(send, done), group="requests", exit_on_error=False)
+
+    async def _request(self, send: Callable[[Machine], Future[None]], done: str) -> None:
+        try:
+            await self.bridge.request(send)
+        except MachineError as error:
+            self.notify(str(error), severity="warning", markup=False)
+        except Exception as error:
+            self.complain(f"{type(error).__name__}: {error}")
+        else:
+            if done:
+                self.notify(done, markup=False, timeout=3)
+
+    # --- the view --------------------------------------------------------------------------------
+
+    def action_console(self, number: int) -> None:
+        console = self.consoles.choose(number)
+        if console is not None:
+            self._show_pane(console)
+
+    def action_next_vcpu(self) -> None:
+        self.partitions.move(1, wrap=True)
+
+    def action_registers(self) -> None:
+        self._show_inspector(self.registers)
+
+    def action_events(self) -> None:
+        self._show_inspector(self.event_log)
+
+    def _show_inspector(self, pane: Widget) -> None:
+        self.set_class(pane is self.registers, "-show-registers")
+        self.set_class(pane is self.event_log, "-show-events")
+        self._show_pane(pane)
+
+    def _show_pane(self, pane: Widget) -> None:
+        """Focus a pane; a maximised one gives its place to it."""
+        if self.has_class("-maximised"):
+            self._maximise(pane)
+        self.call_after_refresh(pane.focus)
+        self.call_after_refresh(self.laid_out)
+
+    def action_traffic(self) -> None:
+        self.event_log.traffic = not self.event_log.traffic
+
+    def action_maximise(self) -> None:
+        pane = self.focused
+        if self.has_class("-maximised"):
+            self._share_out()
+        elif pane is not None and pane.has_class("pane"):
+            self._maximise(pane)
+        self.call_after_refresh(self.laid_out)
+
+    def _maximise(self, pane: Widget) -> None:
+        self._share_out()
+        self.add_class("-maximised")
+        pane.add_class("-maximised")
+        if isinstance(pane, Console):
+            self.consoles.add_class("-maximised")
+
+    def _share_out(self) -> None:
+        self.remove_class("-maximised")
+        for pane in self.query(".-maximised"):
+            pane.remove_class("-maximised")
+
+    def action_next_pane(self) -> None:
+        self.focus_next()
+
+    def action_previous_pane(self) -> None:
+        self.focus_previous()
+
+    # --- the program -----------------------------------------------------------------------------
+
+    def action_details(self) -> None:
+        if self.frame is None:
+            return
+        view = self.frame.view
+        lines = [f"{view.name}: {view.state.value}, {view.detail or 'nothing stops it'}"]
+        lines += [f"{vm.name}: {vm.state.value} {vm.detail}".rstrip() for vm in view.vms]
+        if self.frame.failure:
+            lines += ["", self.frame.failure]
+        self.app.push_screen(Details(f"{view.name} is {view.state.value}", "\n".join(lines)))
+
+    def action_help(self) -> None:
+        self.app.push_screen(Help())
+
+    def action_palette(self) -> None:
+        self.app.action_command_palette()
+
+    def action_quit(self) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.app.exit()
+
+        self.app.push_screen(Confirm("Quit hvtui? The machine stops, nothing is kept.", "Quit"), answered)
+
+
+def _run_to_trap(machine: Machine) -> Future[None]:
+    """From anywhere: a machine that runs is held first, or it would not stop at the trap."""
+    machine.pause()
+    return machine.run_to_trap()
