@@ -63,7 +63,6 @@ class _Builder:
         vgic = VGic(
             vcpus=config.vcpus,
             on_change=lambda vcpu: self.hypervisor.interrupts_changed(vm.vcpus[vcpu]),
-            deactivate_physical=lambda vcpu, ppi: self.hypervisor.timer_deactivated(vm.vcpus[vcpu], ppi),
         )
         vm.wire(vgic, self._uart(vm), self._rtc(vm))
         self.hypervisor.add_vm(vm)

@@ -169,3 +169,9 @@ class SysregAccess:
     @property
     def read(self) -> bool:
         return bool(self.iss & 1)
+
+    @classmethod
+    def of_instruction(cls, word: int) -> SysregAccess:
+        """The ISS that a trapped system instruction (MSR, MRS, SYS, MSR immediate) has."""
+        op0, op1, crn, crm, op2 = word >> 19 & 3, word >> 16 & 7, word >> 12 & 0xF, word >> 8 & 0xF, word >> 5 & 7
+        return cls(op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | (word & 0x1F) << 5 | crm << 1 | word >> 21 & 1)

@@ -95,6 +95,11 @@ def _decode_ordered(word: int) -> LoadStore | None:
     return LoadStore(_bits(word, 9, 5), (transfer,))
 
 
+def writes_back(word: int) -> bool:
+    """Whether a load/store of one register is pre- or post-indexed."""
+    return word & 0x3B20_0400 == 0x3800_0400
+
+
 def decode(word: int) -> LoadStore | None:
     """The access an instruction word makes, or None when it is not one that can be emulated."""
     kind = _bits(word, 29, 27)

@@ -20,6 +20,7 @@ from engine.cpu.state import CpuState, ExceptionRecord, VcpuContext
 _NEVER = 0xFFFF_FFFF_FFFF_FFF1
 """An address no instruction can have (misaligned), for the `until` of a slice."""
 _PSTATE_EL1H = 0x3C5
+_PSTATE_EL2H = 0x3C9
 _SCR_EL3_NS_HCE_RW = 1 << 10 | 1 << 8 | 1
 _IC_IALLUIS, _IC_IALLU, _IC_IVAU = (0, 1, 0), (0, 5, 0), (3, 5, 1)
 _TLBI_ALLE1 = api.CpRegister.of(1 << 14 | 4 << 11 | 8 << 7 | 7 << 3 | 4)
@@ -64,6 +65,7 @@ class Core:
         self._running = False
         self._error: BaseException | None = None
         self._stale_lines: list[int] = []
+        self._stale_physical: list[tuple[int, int]] = []
         self._stale_all = False
         self._unmapped: tuple[int, bool] = (0, False)
         self._cp = api.CpRegister()
@@ -88,7 +90,7 @@ class Core:
         self._executed = 0
         while True:
             status = self._start(count - self._executed)
-            if not self._stale_all and not self._stale_lines:
+            if not (self._stale_all or self._stale_lines or self._stale_physical):
                 break
             self._drop_stale_translations()
             if self._stopped or status or self._executed >= count:
@@ -200,8 +202,10 @@ class Core:
         return None if physical is None else self._memory.read_u32(physical)
 
     def write_physical(self, address: int, data: bytes) -> None:
-        """Store for the guest from inside a trap; code translated from there is dropped."""
-        self._uc.mem_write(address, data)
+        """Store for the guest from inside a trap; code translated from there is dropped after the slice."""
+        self._memory.write(address, data)
+        self._stale_physical.append((address, len(data)))
+        api.emu_stop(self._handle)
 
     def drop_translations(self) -> None:
         """Forget all translated code, after the host wrote into pages that may hold some."""
@@ -210,15 +214,26 @@ class Core:
     def _drop_stale_translations(self) -> None:
         """What the guest's IC instructions ask for; not possible inside a hook."""
         lines, self._stale_lines = self._stale_lines, []
+        physical, self._stale_physical = self._stale_physical, []
         if self._stale_all:
             self._stale_all = False
             self._uc.ctl_flush_tb()
             return
         for line in lines:
-            physical = self.translate(line)
-            if physical is not None:
-                # By physical address, since the line may be named through an alias that is not executable.
-                self._uc.mem_write(physical, self._memory.read(physical, _CACHE_LINE))
+            if self.translate(line, execute=True) is not None:
+                self._uc.ctl_remove_cache(line, line + _CACHE_LINE)
+            elif (address := self.translate(line)) is not None:
+                physical.append((address, _CACHE_LINE))
+        if physical:
+            self._drop_at_physical(physical)
+
+    def _drop_at_physical(self, ranges: list[tuple[int, int]]) -> None:
+        """Unicorn drops code by executable virtual address only: look through EL2, whose MMU is off."""
+        pstate = self.pstate
+        self.pstate = _PSTATE_EL2H
+        for address, size in ranges:
+            self._uc.ctl_remove_cache(address, address + size)
+        self.pstate = pstate
 
     # --- hooks -------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ caller chose to stop.
 from __future__ import annotations
 
 from engine.config import MachineConfig
-from engine.cpu.timer import NS_PER_TICK, TimerPpi
+from engine.cpu.timer import NS_PER_TICK
 from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
 from engine.hypervisor.hcr import HCR_GUEST, HCR_TWE, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
@@ -211,31 +211,27 @@ class Hypervisor:
                 continue
             deadline = vcpu.timer_deadline()
             if deadline is not None and deadline <= now:
-                self._fire_due(vcpu, now)
+                self._update_timer_lines(vcpu, now)
             if vcpu.index == 0:
                 vcpu.vm.rtc.poll()
 
-    def _fire_due(self, vcpu: Vcpu, now: int) -> None:
+    def _update_timer_lines(self, vcpu: Vcpu, now: int) -> None:
+        """The timers' interrupts are level-sensitive: they follow the conditions both ways (Arm ARM D12.2.4)."""
         for ppi, timer in vcpu.timers:
-            if timer.line(now) and ppi not in vcpu.forwarded:
-                self._forward_timer(vcpu, ppi)
-
-    def _forward_timer(self, vcpu: Vcpu, ppi: int) -> None:
-        """The physical timer interrupt goes to the guest and stays active until the guest deactivates it."""
-        vcpu.forwarded.add(ppi)
-        self.interrupt_raised(vcpu, ppi, "timer")
-        vcpu.vm.vgic.inject_hw(vcpu.index, ppi, ppi)
-
-    def timer_deactivated(self, vcpu: Vcpu, ppi: int) -> None:
-        """The guest deactivated a forwarded interrupt; a line that is still high interrupts again."""
-        vcpu.forwarded.discard(ppi)
-        timer = vcpu.virtual_timer if ppi == TimerPpi.VIRTUAL else vcpu.physical_timer
-        if timer.line(self.ticks(vcpu)):
-            self._forward_timer(vcpu, ppi)
+            level = timer.line(now)
+            if level is not (ppi in vcpu.asserted):
+                if level:
+                    vcpu.asserted.add(ppi)
+                    self.interrupt_raised(vcpu, ppi, "timer")
+                else:
+                    vcpu.asserted.discard(ppi)
+                vcpu.vm.vgic.set_line(ppi, level, vcpu.index)
 
     def timer_changed(self, vcpu: Vcpu) -> None:
         """The guest reprogrammed a timer in the middle of a slice; end it, since it may now be too long."""
-        if vcpu.timer_deadline() is not None:
+        lines = vcpu.interrupts_changed
+        self._update_timer_lines(vcpu, self.ticks(vcpu))
+        if vcpu.interrupts_changed is not lines or vcpu.timer_deadline() is not None:
             vcpu.vm.core.stop()
 
     def interrupt_raised(self, vcpu: Vcpu, intid: int, source: str) -> None:
@@ -252,8 +248,16 @@ class Hypervisor:
         pcore = vcpu.pcore
         if pcore.current is not None:
             pcore.current.interrupts_changed = True  # WFE should yield from now on
-        if pcore is not self._active and not pcore.contended(vcpu):
-            pcore.cycles = max(pcore.cycles, self.now)
+        if pcore is self._active or pcore.contended(vcpu):
+            return
+        pcore.cycles = max(pcore.cycles, self.now)
+        self._shorten_turn(pcore)
+
+    def _shorten_turn(self, woken: PhysicalCore) -> None:
+        """A core that was idle has work: whoever runs now must not run far ahead of it."""
+        self._horizon = min(self._horizon, woken.cycles + _LOCKSTEP)
+        if self._active is not None and self._active.engine is not None:
+            self._active.engine.stop()
 
     def _refresh_interrupts(self, vcpu: Vcpu) -> None:
         """Bring HCR_EL2 in line: virtual IRQ and FIQ, and whether WFE should yield."""

@@ -27,6 +27,10 @@ def extended(value: int, size: int, sign_extend: bool, sixty_four: bool) -> int:
     return value & (_MASK64 if sixty_four else 0xFFFF_FFFF)
 
 
+class Misaligned(Exception):
+    """The access is not aligned to its size, which Device memory does not allow (Arm ARM B2.8.2)."""
+
+
 class Mmio:
     """Serves data aborts on addresses where a VM's devices are."""
 
@@ -35,13 +39,16 @@ class Mmio:
         self._names: dict[tuple[str, int, bool], str] = {}
 
     def access(self, vcpu: Vcpu, abort: DataAbort, ipa: int) -> bool:
-        """Emulate the access at PC and step over it; False when no device can take it."""
-        if abort.valid:
-            return self._described(vcpu, abort, ipa)
+        """Emulate the access at PC and step over it; False when no device can take it. Raises Misaligned."""
         if abort.cache_maintenance:
             return self._maintenance(vcpu, ipa)
         word = vcpu.vm.core.instruction()
-        access = None if word is None else loadstore.decode(word)
+        if word is None:
+            return False
+        # The model claims a valid syndrome for pre- and post-indexed accesses too, which have none (D17.2.37).
+        if abort.valid and not loadstore.writes_back(word):
+            return self._described(vcpu, abort, ipa)
+        access = loadstore.decode(word)
         return access is not None and self._decoded(vcpu, access, ipa)
 
     def _described(self, vcpu: Vcpu, abort: DataAbort, ipa: int) -> bool:
@@ -49,6 +56,8 @@ class Mmio:
         found = vcpu.vm.bus.find(ipa, size)
         if found is None:
             return False
+        if ipa % size:
+            raise Misaligned
         state = vcpu.vm.core.state
         if abort.write:
             value = 0 if register == XZR else state.x[register]
@@ -69,10 +78,11 @@ class Mmio:
 
     def _decoded(self, vcpu: Vcpu, access: LoadStore, ipa: int) -> bool:
         found = [vcpu.vm.bus.find(ipa + part.offset, part.size) for part in access.transfers]
+        if not all(found):
+            return False
+        if ipa % access.transfers[0].size:
+            raise Misaligned
         state = vcpu.vm.core.state
-        for part, place in zip(access.transfers, found, strict=True):
-            if place is None:
-                return False
         for part, place in zip(access.transfers, found, strict=True):
             if place is not None:
                 self._transfer(vcpu, part, *place)

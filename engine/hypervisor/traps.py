@@ -15,7 +15,7 @@ from engine.cpu import exceptions
 from engine.cpu.state import XZR
 from engine.events import ExceptionInjected, Trap
 from engine.hypervisor.hcr import HCR_TDZ
-from engine.hypervisor.mmio import Mmio
+from engine.hypervisor.mmio import Misaligned, Mmio
 from engine.hypervisor.psci import Psci
 from engine.hypervisor.sysregs import GuestSysregs
 from engine.views import VmRunState
@@ -78,7 +78,7 @@ class GuestTraps:
         if vcpu is None:
             raise RuntimeError(f"{self._vm.name}: an exception while no vCPU is loaded")
         record = self._vm.core.exception
-        esr = record.esr
+        esr = record.esr or self._lost_syndrome()
         ec = esr >> syndromes.EC_SHIFT
         exits = vcpu.exits
         if not self._vm.hcr & HCR_TDZ:
@@ -98,6 +98,12 @@ class GuestTraps:
             else:
                 handler(vcpu, esr)
         self._hypervisor.after_trap(vcpu, vcpu.exits != exits)
+
+    def _lost_syndrome(self) -> int:
+        """The engine forgets the syndrome of MSR DAIFSet/DAIFClr at EL0 while SCTLR_EL1.UMA is clear; work it out."""
+        word = self._vm.core.instruction()
+        iss = 0 if word is None else SysregAccess.of_instruction(word).iss
+        return syndromes.syndrome(EC.SYSREG, iss)
 
     # --- to the guest's EL1 --------------------------------------------------------------------
 
@@ -238,9 +244,15 @@ class GuestTraps:
         abort = DataAbort(esr & 0x1FF_FFFF)
         if abort.on_walk:
             self._inject_abort(vcpu, abort, self._walk_status(far), far)
-        elif not self._mmio.access(vcpu, abort, ipa):
-            self._report(vcpu, EC.DATA_ABORT_LOWER, "stage-2 data abort", 0, ipa)
-            self._inject_abort(vcpu, abort, FaultStatus.EXTERNAL, far)
+            return
+        try:
+            if self._mmio.access(vcpu, abort, ipa):
+                return
+            status = FaultStatus.EXTERNAL
+        except Misaligned:
+            status = FaultStatus.ALIGNMENT
+        self._report(vcpu, EC.DATA_ABORT_LOWER, "stage-2 data abort", 0, ipa)
+        self._inject_abort(vcpu, abort, status, far)
 
     def _instruction_abort(self, vcpu: Vcpu, esr: int) -> None:
         record = self._vm.core.exception

@@ -17,11 +17,11 @@ class Vcpu:
     """One vCPU of a VM. Its registers live in the VM's engine while it is loaded there, else in `context`."""
 
     __slots__ = (
+        "asserted",
         "context",
         "exits",
         "faults_in_a_row",
         "fetch_faults",
-        "forwarded",
         "index",
         "instructions",
         "interrupts_changed",
@@ -50,8 +50,8 @@ class Vcpu:
         self.virtual_timer = Comparator()
         self.physical_timer = Comparator()
         self.timers = ((TimerPpi.VIRTUAL, self.virtual_timer), (TimerPpi.PHYSICAL, self.physical_timer))
-        self.forwarded: set[int] = set()
-        """Timer PPIs whose physical interrupt is active because the guest has not deactivated it yet."""
+        self.asserted: set[int] = set()
+        """Timer PPIs whose line is high."""
         self.interrupts_changed = True
         """Its virtual interrupt lines must be worked out again before it runs on."""
         self.fetch_faults = 0
@@ -78,11 +78,11 @@ class Vcpu:
     def reset_timers(self) -> None:
         for _, timer in self.timers:
             timer.ctl = timer.cval = 0
-        self.forwarded.clear()
+        self.asserted.clear()
 
     def timer_deadline(self) -> int | None:
         """Counter tick at which a timer will newly interrupt it, None if none will."""
         deadlines = [
-            timer.cval for ppi, timer in self.timers if timer.deadline() is not None and ppi not in self.forwarded
+            timer.cval for ppi, timer in self.timers if timer.deadline() is not None and ppi not in self.asserted
         ]
         return min(deadlines, default=None)

@@ -99,6 +99,8 @@ class Vm:
         vcpu.context.copy_from(vcpu.reset_context)
         vcpu.context.state.x[0] = argument
         vcpu.context.state.pc = entry
+        for ppi in vcpu.asserted:
+            self.vgic.set_line(ppi, False, vcpu.index)
         vcpu.reset_timers()
         self.vgic.reset_vcpu(vcpu.index)
 
@@ -133,7 +135,7 @@ class Vm:
         self.rtc.reset()
         for vcpu in self.vcpus:
             vcpu.state = VcpuState.OFF
-            vcpu.reset_timers()
+            self.reset_vcpu(vcpu, 0, 0)
         self.reset_vcpu(self.vcpus[0], self.images.entry, self.images.dtb)
         self.vcpus[0].state = VcpuState.READY
         self.vcpus[0].started = True

@@ -15,18 +15,25 @@ void check(const char *name, bool condition);
 void check_equal(const char *name, uint64_t got, uint64_t expected);
 void check_detail(const char *name, const char *detail, uint64_t got, uint64_t expected);
 
-/* Spin until `condition` holds; false after two seconds. The clock is read seldom, since a machine may trap it. */
+/* Spin until `condition` holds; false after two seconds. */
 #define eventually(condition)                                                                \
     ({                                                                                       \
         uint64_t deadline_ = timer_count() + 2 * timer_frequency();                          \
+        uint64_t pause_ = 1;                                                                 \
         bool met_;                                                                           \
-        for (unsigned spin_ = 1; !(met_ = (condition)); spin_++) {                           \
-            __asm__ volatile("yield");                                                       \
-            if (spin_ % 256 == 0 && timer_count() >= deadline_)                              \
-                break;                                                                       \
+        while (!(met_ = (condition)) && timer_count() < deadline_) {                         \
+            spin(pause_);                                                                    \
+            pause_ = pause_ < 50000 ? 2 * pause_ : pause_;                                   \
         }                                                                                    \
         met_;                                                                                \
     })
+
+/* A condition may cost a trap, so eventually() looks less and less often. */
+static inline void spin(uint64_t times)
+{
+    while (times--)
+        __asm__ volatile("yield");
+}
 
 /* exceptions taken on purpose (trap.c), on CPU 0 only */
 struct trap {

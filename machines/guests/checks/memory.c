@@ -181,13 +181,14 @@ static void check_unaligned(void)
 
 static void check_ram_ends(void)
 {
-    uint64_t ends[] = {machine.ram_base, machine.ram_base + machine.ram_size - 8};
+    /* RAM may begin with this image, whose text is read-only: the first word tried is in the next 2 MB. */
+    uint64_t ends[] = {machine.ram_base + (2UL << 20), machine.ram_base + machine.ram_size - 8};
 
     for (unsigned i = 0; i < ARRAY_SIZE(ends); i++) {
         volatile uint64_t *word = (volatile uint64_t *)ends[i];
         uint64_t saved = *word;
         *word = ~saved;
-        check_equal(i ? "last word of ram" : "first word of ram", *word, ~saved);
+        check_equal(i ? "last word of ram" : "ram behind the image", *word, ~saved);
         *word = saved;
     }
 }
