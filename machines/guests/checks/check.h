@@ -22,6 +22,7 @@ void check_detail(const char *name, const char *detail, uint64_t got, uint64_t e
         uint64_t pause_ = 1;                                                                 \
         bool met_;                                                                           \
         while (!(met_ = (condition)) && timer_count() < deadline_) {                         \
+            WFE();                                                                           \
             spin(pause_);                                                                    \
             pause_ = pause_ < 50000 ? 2 * pause_ : pause_;                                   \
         }                                                                                    \

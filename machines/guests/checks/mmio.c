@@ -196,8 +196,9 @@ static void check_rtc(void)
     check_equal("rtc: load register reads back", mmio_read32(RTC_BASE + RTC_LR), 0x60000000);
     gic_enable(RTC_INTID, NULL);
     mmio_write32(RTC_BASE + RTC_ICR, 1);
-    mmio_write32(RTC_BASE + RTC_IMSC, 1);
     mmio_write32(RTC_BASE + RTC_MR, mmio_read32(RTC_BASE + RTC_DR) + 1);
+    sleep_until(timer_count() + timer_frequency());
+    mmio_write32(RTC_BASE + RTC_IMSC, 1);
     check("rtc: match interrupt", pending_becomes(RTC_INTID));
     mmio_write32(RTC_BASE + RTC_IMSC, 0);
     mmio_write32(RTC_BASE + RTC_ICR, 1);

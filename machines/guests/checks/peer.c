@@ -5,6 +5,7 @@
 #include "psci.h"
 
 #define STOP ((peer_job *)1)
+#define WAKE_SGI 15
 
 volatile uint64_t peer_context;
 volatile bool peer_up;
@@ -18,7 +19,16 @@ static void set_job(peer_job *work)
     DSB();
     job = work;
     DSB();
-    SEV();
+    gic_send_sgi(1, WAKE_SGI);
+}
+
+/* Sleep rather than spin: a WFE loop would cost the machine as much as work does. */
+static void wait_for_job(void)
+{
+    irq_disable();
+    if (!job)
+        WFI();
+    irq_enable();
 }
 
 void secondary_main(uint64_t context)
@@ -31,7 +41,7 @@ void secondary_main(uint64_t context)
     irq_enable();
     for (peer_job *next; (next = job) != STOP;) {
         if (!next) {
-            WFE();
+            wait_for_job();
             continue;
         }
         next(job_argument);
