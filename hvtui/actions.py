@@ -139,9 +139,7 @@ ACTIONS: tuple[Action, ...] = (
         "d",
         Scope.PROGRAM,
     ),
-    Action(
-        "help", ("question_mark", "f1"), "Help", "Show all keys, with examples.", "?", Scope.PROGRAM, hint="help"
-    ),
+    Action("help", ("question_mark", "f1"), "Help", "Show all keys, with examples.", "?", Scope.PROGRAM, hint="help"),
     Action(
         "palette",
         ("ctrl+p",),
@@ -150,7 +148,15 @@ ACTIONS: tuple[Action, ...] = (
         "ctrl+p inj enter",
         Scope.PROGRAM,
     ),
-    Action("quit", ("q", "ctrl+q", "ctrl+c"), "Quit", "Leave the program, after a question.", "q y", Scope.PROGRAM, hint="quit"),
+    Action(
+        "quit",
+        ("q", "ctrl+q", "ctrl+c"),
+        "Quit",
+        "Leave the program, after a question.",
+        "q y",
+        Scope.PROGRAM,
+        hint="quit",
+    ),
 )
 
 _KEY_NAMES = {"question_mark": "?", "space": "space", "shift+tab": "shift+tab"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 
 from engine.config import MachineConfig
 from engine.machine import Machine, Pace
@@ -32,6 +35,17 @@ class HvtuiApp(App[None], inherit_bindings=False):
         self.theme = THEME.name
         self.board = BoardScreen(machine, pace)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice, or the quicker kind of it."""
+        chosen = super().get_driver_class()
+        if sys.platform == "win32":
+            return chosen
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from hvtui.driver import QuickDriver
+
+        return QuickDriver if chosen is LinuxDriver else chosen
+
     def on_mount(self) -> None:
         self.push_screen(self.board)
 
@@ -45,4 +59,6 @@ def run_app(config: MachineConfig, pace: Pace = Pace.REAL) -> int:
         app.run()
     finally:
         machine.close(_CLOSE_S)
+        # The interpreter would search all that an app made for cycles before it ends; nothing needs that.
+        gc.freeze()
     return app.return_code or 0

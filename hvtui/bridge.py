@@ -2,88 +2,50 @@
 
 One question is in the machine's queue at a time. Its answer becomes one `Frame`, which is handed over
 before the next question is asked, so frames never pile up and nothing that is new gets lost. The pace
-follows what is worth seeing: thirty frames a second while consoles print, ten while they are quiet, none
-while the machine stands still. What painting costs is measured, and bounded to a share of the time,
-because every moment that Python spends here is one that the guests' traps wait for.
+follows what is worth seeing: thirty frames a second while consoles print, ten while only events come,
+two or three while guests sleep, none while the machine stands still. What painting costs is measured,
+and bounded to a share of the time, because every moment that Python spends here is one that the guests'
+traps wait for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TypeVar
 
 from engine.control import Control
 from engine.cpu.timer import NS_PER_TICK
 from engine.events import Event
 from engine.machine import Machine
-from engine.views import MachineView, RegistersView, RunState
+from engine.views import MachineView, RunState
+from hvtui import collect
+from hvtui.collect import KEPT_EVENTS, Answer, Question
 from hvtui.frame import EventBatch, Frame
+from hvtui.speed import Speedometer
 
 T = TypeVar("T")
 
 _FRAME_S = 1 / 30
-_QUIET_S = 0.1
 _TABLES_S = 0.1
 """Between two looks at the whole machine while it runs: figures that change faster are not read."""
+_QUIET_S = 0.4
+"""Between two frames while nothing is printed and nothing happens; output ends it early."""
 _REGISTERS_S = 0.25
 _ECHO_S = 0.008
 _ECHO_WITHIN_S = 0.15
 """After a key, answers are looked for often for this long."""
-_SHARE = 12
+_SHARE = 20
 """Of this many moments, painting takes at most one."""
 _SLOWEST_S = 0.3
-_MIPS_S = 1.0
 _LIVE_EVENTS = 600
-_KEPT_EVENTS = 10_000
+_MANY_EVENTS = 50
+"""More than guests make that only wake up now and then."""
 _TYPE_AT_ONCE = 4096
 _FULL_PORT_S = 0.1
 """A serial port that took nothing is tried again after this."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What the next frame needs, besides what is new on the consoles."""
-
-    positions: tuple[tuple[str, int], ...]
-    typed: tuple[tuple[str, bytes], ...]
-    events_from: int
-    events_limit: int
-    """0: none are wanted now."""
-    registers_of: tuple[str, int] | None
-
-    @property
-    def all_events(self) -> bool:
-        return self.events_limit == _KEPT_EVENTS
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    consoles: tuple[tuple[str, bytes, int], ...]
-    """(VM, bytes, position after them), of those that printed."""
-    taken: tuple[tuple[str, int], ...]
-    """(VM, typed bytes its serial port took)."""
-    events: tuple[int, list[Event]]
-    registers: RegistersView | None
-
-
-def _answer(control: Control, question: _Question) -> _Answer:
-    """On the machine's thread, between two slices."""
-    taken = tuple((vm, control.type(vm, data)) for vm, data in question.typed)
-    consoles = []
-    for vm, position in question.positions:
-        console = control.vm(vm).console
-        if console.end != position:
-            consoles.append((vm, *console.since(position)))
-    events: tuple[int, list[Event]] = (question.events_from, [])
-    if question.events_limit:
-        events = control.system.events.window(question.events_from, question.events_limit)
-    registers = control.registers(*question.registers_of) if question.registers_of else None
-    return _Answer(tuple(consoles), taken, events, registers)
 
 
 class Bridge:
@@ -100,6 +62,8 @@ class Bridge:
         self.idle = asyncio.Event()
         """The machine stands still and everything it said was delivered."""
         self._wake = asyncio.Event()
+        self._dozing = False
+        """Read from the machine's thread: output should end the rest."""
         self._positions = {vm.name: 0 for vm in machine.config.vms}
         self._typed: dict[str, bytearray] = {}
         self._typed_at = self._type_again_at = 0.0
@@ -108,7 +72,8 @@ class Bridge:
         """The widgets have every event that is kept."""
         self._view: MachineView | None = None
         self._tables_at = self._registers_at = 0.0
-        self._speed = _Speedometer()
+        self._executed = -1
+        self._speed = Speedometer()
 
     @property
     def state(self) -> RunState:
@@ -145,12 +110,15 @@ class Bridge:
         """Ask for a full frame now."""
         self.idle.clear()
         self._tables_at = self._registers_at = 0.0
+        self._executed = -1
         self._wake.set()
 
     # --- frames --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Deliver frames until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._machine.ask(lambda control: self._listen(control, loop))
         used = time.thread_time()
         while True:
             try:
@@ -163,12 +131,23 @@ class Bridge:
             spent, used = time.thread_time() - used, time.thread_time()
             await self._rest(frame, spent)
 
+    def _listen(self, control: Control, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the machine's thread end a long rest when a guest prints."""
+
+        def printed(_: bytes) -> None:
+            if self._dozing:
+                self._dozing = False
+                loop.call_soon_threadsafe(self._wake.set)
+
+        for vm in self._positions:
+            control.vm(vm).console.listeners.append(printed)
+
     async def _frame(self) -> Frame:
         self._wake.clear()
         question = self._question()
         # Both are served in the same gap between two slices; the second answers last.
         view = self._machine.view() if self._tables_due() else None
-        answer = await asyncio.wrap_future(self._machine.ask(lambda control: _answer(control, question)))
+        answer = await asyncio.wrap_future(self._machine.ask(lambda control: collect.answer(control, question)))
         if view is not None:
             self._tables_at = time.monotonic()
             self._view = view.result()
@@ -178,7 +157,7 @@ class Bridge:
     def _tables_due(self) -> bool:
         return self._view is None or time.monotonic() - self._tables_at >= _TABLES_S
 
-    def _question(self) -> _Question:
+    def _question(self) -> Question:
         now = time.monotonic()
         running = self.state is RunState.RUNNING
         tables = self._tables_due()
@@ -187,18 +166,21 @@ class Bridge:
         if registers:
             self._registers_at = now
         typed = self._typed.items() if now >= self._type_again_at else ()
-        return _Question(
+        return Question(
             positions=tuple(self._positions.items()),
             typed=tuple((vm, bytes(data[:_TYPE_AT_ONCE])) for vm, data in typed),
             events_from=0 if everything else self._next_event,
-            events_limit=_KEPT_EVENTS if everything else _LIVE_EVENTS if tables else 0,
+            events_limit=KEPT_EVENTS if everything else _LIVE_EVENTS if tables else 0,
             registers_of=self.selected if registers else None,
+            registers_at=self._executed if running else -1,
         )
 
-    def _digest(self, question: _Question, answer: _Answer) -> Frame:
+    def _digest(self, question: Question, answer: Answer) -> Frame:
         assert self._view is not None
         for vm, _, position in answer.consoles:
             self._positions[vm] = position
+        if question.registers_of == self.selected and self._executed == question.registers_at:
+            self._executed = answer.registers_at
         for vm, taken in answer.taken:
             self._forget_typed(vm, taken)
         return Frame(
@@ -218,7 +200,7 @@ class Bridge:
         if not taken:
             self._type_again_at = time.monotonic() + _FULL_PORT_S
 
-    def _batch(self, question: _Question, first: int, events: list[Event]) -> EventBatch | None:
+    def _batch(self, question: Question, first: int, events: list[Event]) -> EventBatch | None:
         """While guests run, the newest events; once they stand still, all that are kept."""
         gap = first > self._next_event
         self._complete = self.state is not RunState.RUNNING and (question.all_events or (self._complete and not gap))
@@ -236,8 +218,7 @@ class Bridge:
                 self._typed_at = 0.0  # this is the echo
             await self._sleep(_ECHO_S)
         elif frame.view.state is RunState.RUNNING or self._typed:
-            busy = bool(frame.consoles or self._typed)
-            await self._sleep(max(_FRAME_S if busy else _QUIET_S, min(spent * _SHARE, _SLOWEST_S)))
+            await self._rest_running(frame, min(spent * _SHARE, _SLOWEST_S))
         elif not self._complete:
             self._tables_at = 0.0
         else:
@@ -245,27 +226,16 @@ class Bridge:
                 self.idle.set()
             await self._wake.wait()
 
+    async def _rest_running(self, frame: Frame, least: float) -> None:
+        busy = bool(frame.consoles or self._typed)
+        if busy or (frame.events is not None and len(frame.events.events) >= _MANY_EVENTS):
+            await self._sleep(max(_FRAME_S if busy else _TABLES_S, least))
+            return
+        self._dozing = True
+        await self._sleep(_QUIET_S)
+        self._dozing = False
+
     async def _sleep(self, delay: float) -> None:
         timer = asyncio.get_running_loop().call_later(delay, self._wake.set)
         await self._wake.wait()
         timer.cancel()
-
-
-class _Speedometer:
-    """Guest instructions per wall-clock second over the last second of running."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
-
-    def measure(self, view: MachineView) -> float | None:
-        """Million instructions per second; None when the machine stands still or ran too shortly."""
-        if view.state is not RunState.RUNNING:
-            self._samples.clear()
-            return None
-        now = time.monotonic()
-        if not self._samples or self._samples[-1][1] != view.instructions or now - self._samples[-1][0] > _TABLES_S:
-            self._samples.append((now, view.instructions))
-        while len(self._samples) > 2 and self._samples[1][0] <= now - _MIPS_S:
-            self._samples.popleft()
-        (start, before), (end, after) = self._samples[0], self._samples[-1]
-        return (after - before) / (end - start) / 1e6 if end - start >= _MIPS_S / 2 else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
@@ -26,7 +27,7 @@ class ActionCommands(Provider):
             if score > 0:
                 yield Hit(score, matcher.highlight(title), run, help=help_text)
 
-    def _entries(self) -> Iterator[tuple[str, str, Callable[[], Awaitable[bool]]]]:
+    def _entries(self) -> Iterator[tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]]:
         for action in ACTIONS:
             if action.name in _NOT_HERE:
                 continue

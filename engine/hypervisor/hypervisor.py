@@ -9,7 +9,7 @@ from __future__ import annotations
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
 from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
-from engine.hypervisor.hcr import HCR_GUEST, HCR_TWE, HCR_VF, HCR_VI
+from engine.hypervisor.hcr import HCR_GUEST, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
@@ -19,6 +19,8 @@ _LONGEST_SLICE = 1_000_000
 """Cycles without looking at a stop request: some milliseconds of the host."""
 _LOCKSTEP = 20_000
 """Cycles that one physical core may run ahead of another."""
+_WAKE_FRACTION = 100
+"""A vCPU that wakes another one on its core keeps running for this part of a time slice."""
 _FAR_FUTURE = 1 << 63
 _NS_PER_MS = 1_000_000
 
@@ -30,6 +32,7 @@ class Hypervisor:
         self.events = events
         self.cycles_per_tick = config.cycles_per_tick
         self._slice = self.cycles_of_ns(int(config.board.time_slice_ms * _NS_PER_MS))
+        self._wake_delay = max(1, self._slice // _WAKE_FRACTION)
         self.cores = tuple(PhysicalCore(n) for n in range(config.board.cores))
         self.vms: list[Vm] = []
         self._active: PhysicalCore | None = None
@@ -246,9 +249,10 @@ class Hypervisor:
     def _wake(self, vcpu: Vcpu) -> None:
         vcpu.state = VcpuState.READY
         pcore = vcpu.pcore
-        if pcore.current is not None:
-            pcore.current.interrupts_changed = True  # WFE should yield from now on
         if pcore is self._active or pcore.contended(vcpu):
+            # Whoever sent it an interrupt will soon wait for it.
+            pcore.slice_end = min(pcore.slice_end, pcore.now + self._wake_delay)
+            self._end_slice()
             return
         pcore.cycles = max(pcore.cycles, self.now)
         self._shorten_turn(pcore)
@@ -256,11 +260,15 @@ class Hypervisor:
     def _shorten_turn(self, woken: PhysicalCore) -> None:
         """A core that was idle has work: whoever runs now must not run far ahead of it."""
         self._horizon = min(self._horizon, woken.cycles + _LOCKSTEP)
+        self._end_slice()
+
+    def _end_slice(self) -> None:
+        """What ends the slice that runs, if one does, is to be worked out anew."""
         if self._active is not None and self._active.engine is not None:
             self._active.engine.stop()
 
     def _refresh_interrupts(self, vcpu: Vcpu) -> None:
-        """Bring HCR_EL2 in line: virtual IRQ and FIQ, and whether WFE should yield."""
+        """Bring HCR_EL2 in line with the virtual IRQ and FIQ."""
         vm = vcpu.vm
         vcpu.interrupts_changed = False
         hcr = HCR_GUEST
@@ -268,8 +276,6 @@ class Hypervisor:
             hcr |= HCR_VI
         if vm.vgic.vfiq(vcpu.index):
             hcr |= HCR_VF
-        if vcpu.pcore.contended(vcpu):
-            hcr |= HCR_TWE
         if hcr != vm.hcr:
             vm.set_hcr(hcr)
 
@@ -295,11 +301,6 @@ class Hypervisor:
         """WFI: give the core away unless an interrupt is already there."""
         if not vcpu.vm.vgic.wakes(vcpu.index):
             self.block(vcpu, VcpuState.BLOCKED, why)
-
-    def yield_core(self, vcpu: Vcpu) -> None:
-        """WFE: let another vCPU of this core go first."""
-        vcpu.pcore.slice_end = 0
-        vcpu.vm.core.stop()
 
     def block(self, vcpu: Vcpu, state: VcpuState, why: str) -> None:
         vcpu.state = state

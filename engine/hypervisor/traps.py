@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 GUEST_EL = 1
 _RUNAWAY = 100
 """Instruction aborts in a row, without an instruction in between, after which a guest counts as crashed."""
-_WFE = 1
 _DC_ZVA = sysreg.encode(1, 3, 7, 4, 1)
 _ZVA_BYTES = 64
 _MSR_MRS_MASK, _MSR, _MRS = 0xFFF0_0000, 0xD510_0000, 0xD530_0000
@@ -165,14 +164,10 @@ class GuestTraps:
             return f"{kind} {sysreg.name(detail)}"
         return kind
 
-    def _wait(self, vcpu: Vcpu, esr: int) -> None:
-        wfe = esr & _WFE
-        self._report(vcpu, EC.WFX, "WFE" if wfe else "WFI", 0, 0)
+    def _wait(self, vcpu: Vcpu, _esr: int) -> None:
+        self._report(vcpu, EC.WFX, "WFI", 0, 0)
         self._vm.core.state.pc += 4
-        if wfe:
-            self._hypervisor.yield_core(vcpu)
-        else:
-            self._hypervisor.wait_for_interrupt(vcpu, "wfi")
+        self._hypervisor.wait_for_interrupt(vcpu, "wfi")
 
     def _hvc(self, vcpu: Vcpu, esr: int) -> None:
         self._call(vcpu, EC.HVC64, "HVC", esr)

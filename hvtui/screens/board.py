@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widget import Widget
 
 from engine.machine import Machine
 from engine.views import MachineView, RunState, VmRunState
@@ -22,8 +21,9 @@ from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.partitions import Partitions
 from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
+from hvtui.widgets.titles import set_title
 
-_NORMAL, _WIDE = 100, 160
+_NORMAL, _WIDE = 116, 160
 """Columns from which the layout changes."""
 _SHORT, _TALL = 14, 32
 """Lines from which it changes."""
@@ -99,7 +99,8 @@ class BoardScreen(BoardActions):
 
     def complain(self, message: str) -> None:
         """Something went wrong, in one line."""
-        self.notify(shorten(message, 300), severity="error", timeout=8, markup=False)
+        self.app.clear_notifications()
+        self.notify(shorten(message, 300), severity="error", timeout=10, markup=False)
 
     # --- what widgets say ------------------------------------------------------------------------
 
@@ -133,6 +134,12 @@ class BoardScreen(BoardActions):
         self.move_child(self.event_log, after=self.registers if self._is_tabbed(event) else self.partitions)
         self.partitions.fit(event.size.height)
         self.call_after_refresh(self.laid_out)
+        self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        """The focused pane may have no room any more."""
+        if self.focused is None:
+            self.consoles[self.bridge.selected[0]].focus()
 
     @staticmethod
     def _is_tabbed(event: events.Resize) -> bool:
@@ -144,8 +151,6 @@ class BoardScreen(BoardActions):
         self.bridge.registers_visible = self.registers.display and self.registers.size.width > 0
         self.bridge.look()
         self.retitle()
-        if isinstance(self.focused, Widget) and not self.focused.display:
-            self.consoles[self.bridge.selected[0]].focus()
 
     @property
     def tabbed(self) -> bool:
@@ -155,6 +160,8 @@ class BoardScreen(BoardActions):
     def retitle(self) -> None:
         vm, vcpu = self.bridge.selected
         other_events, other_registers = (" │ events (e)", " │ registers (g)") if self.tabbed else ("", "")
-        self.registers.border_title = f"registers {vm}/{vcpu}{other_events}"
-        self.event_log.border_title = f"events{other_registers}"
-        self.partitions.border_title = "partitions"
+        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}")
+        set_title(self.event_log, f"events{other_registers}")
+        set_title(self.partitions, "partitions")
+        for console in self.consoles.all():
+            console.retitle()

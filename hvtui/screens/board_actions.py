@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hvtui.widgets.event_log import EventLog
     from hvtui.widgets.partitions import Partitions
     from hvtui.widgets.registers import Registers
+    from hvtui.widgets.status import StatusLine
 
 _STOPPED = {
     RunState.OFF: "the machine is off: r resets a VM",
@@ -42,6 +43,7 @@ class BoardActions(Screen[None]):
     partitions: Partitions
     registers: Registers
     event_log: EventLog
+    status: StatusLine
 
     def complain(self, message: str) -> None:
         raise NotImplementedError
@@ -59,7 +61,7 @@ class BoardActions(Screen[None]):
 
     def action_step(self) -> None:
         vm, vcpu = self.bridge.selected
-        self.request(lambda machine: machine.step(vm, vcpu))
+        self.request(lambda machine: machine.step(vm, vcpu), hint="t runs to the next trap")
 
     def action_run_to_trap(self) -> None:
         if self._can_run():
@@ -86,23 +88,22 @@ class BoardActions(Screen[None]):
     def _can_run(self) -> bool:
         reason = _STOPPED.get(self.bridge.state)
         if reason is not None:
-            self.notify(reason, severity="warning")
+            self.status.say(reason, warning=True)
         return reason is None
 
-    def request(self, send: Callable[[Machine], Future[None]], done: str = "") -> None:
-        """Have the machine do something, and tell what came of it; never waits here."""
-        self.run_worker(self._request(send, done), group="requests", exit_on_error=False)
+    def request(self, send: Callable[[Machine], Future[None]], done: str = "", hint: str = "") -> None:
+        """Have the machine do something, and tell what came of it; never waits here. `hint` helps on a refusal."""
+        self.run_worker(self._request(send, done, hint), group="requests", exit_on_error=False)
 
-    async def _request(self, send: Callable[[Machine], Future[None]], done: str) -> None:
+    async def _request(self, send: Callable[[Machine], Future[None]], done: str, hint: str) -> None:
         try:
             await self.bridge.request(send)
         except MachineError as error:
-            self.notify(str(error), severity="warning", markup=False)
+            self.status.say(f"{error}: {hint}" if hint else str(error), warning=True)
         except Exception as error:
             self.complain(f"{type(error).__name__}: {error}")
         else:
-            if done:
-                self.notify(done, markup=False, timeout=3)
+            self.status.say(done)
 
     # --- the view --------------------------------------------------------------------------------
 
@@ -182,6 +183,7 @@ class BoardActions(Screen[None]):
     def action_quit(self) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
+                self.machine.close(timeout=0)  # guests at full speed would hold up the way out
                 self.app.exit()
 
         self.app.push_screen(Confirm("Quit hvtui? The machine stops, nothing is kept.", "Quit"), answered)

@@ -30,7 +30,7 @@ class Confirm(Dialog[bool]):
         with Vertical(classes="box small"):
             yield Label(self._question, markup=False)
             with Horizontal(classes="buttons"):
-                yield Button(f"{self._yes} (y)", id="yes", variant="primary", compact=True)
+                yield Button(f"{self._yes} (y)", id="yes", compact=True)
                 yield Button("Stay (n)", id="no", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

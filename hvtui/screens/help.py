@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -36,29 +37,32 @@ class Help(Dialog[None]):
             yield Static(_consoles(), classes="section")
 
 
-def _section(scope: Scope) -> Text:
-    page = Text(f"{scope.value}\n", Ink.HEADING)
+def _section(scope: Scope) -> Table:
+    page = _page(scope.value)
     for action in ACTIONS:
         if action.scope is scope:
-            page.append_text(_entry(action))
-    page.rstrip()
+            page.add_row(Text(key_label(action), Ink.KEY), _words(action))
     return page
 
 
-def _entry(action: Action) -> Text:
-    entry = Text()
-    entry.append(f"  {key_label(action):{_KEYS}}", Ink.KEY)
-    entry.append(f"{action.title}\n", Ink.STRONG)
-    entry.append(f"  {'':{_KEYS}}{action.help}\n", Ink.TEXT)
+def _words(action: Action) -> Text:
+    words = Text(f"{action.title}\n", Ink.STRONG)
+    words.append(action.help, Ink.TEXT)
     if action.example not in action.keys:
-        entry.append(f"  {'':{_KEYS}}{action.example}\n", Ink.MUTED)
-    return entry
+        words.append(f"\n{action.example}", Ink.MUTED)
+    return words
 
 
-def _consoles() -> Text:
-    page = Text("Consoles\n", Ink.HEADING)
+def _consoles() -> Table:
+    page = _page("Consoles")
     for keys, text in _CONSOLE:
-        page.append(f"  {keys:{_KEYS}}", Ink.KEY)
-        page.append(f"{text}\n", Ink.TEXT)
-    page.rstrip()
+        page.add_row(Text(keys, Ink.KEY), Text(text, Ink.TEXT))
+    return page
+
+
+def _page(title: str) -> Table:
+    page = Table.grid(padding=(0, 1))
+    page.add_column(width=_KEYS)
+    page.add_column()
+    page.add_row(Text(title, Ink.HEADING), "")
     return page

@@ -43,12 +43,14 @@ class Inject(Dialog[Injection]):
             box.border_subtitle = "enter injects · tab next field · escape"
             with Horizontal(classes="fields"):
                 yield Label("VM")
-                yield Select([(name, name) for name in self._vms], value=self._vm, allow_blank=False, id="vm", compact=True)
+                yield Select(
+                    [(name, name) for name in self._vms], value=self._vm, allow_blank=False, id="vm", compact=True
+                )
                 yield Label("vCPU")
                 yield Select(self._vcpus(self._vm), value=self._vcpu, allow_blank=False, id="vcpu", compact=True)
             with Horizontal(classes="fields"):
                 yield Label("INTID")
-                field = Input(id="intid", placeholder="33", compact=True, max_length=5)
+                field = Input(id="intid", placeholder="0-287", compact=True, max_length=5)
                 field.cursor_blink = False
                 yield field
                 yield Label("", id="meaning", markup=False)

@@ -54,7 +54,7 @@ def segments(cells: Mapping[int, Any], columns: int, cursor_at: int, cursor: Sty
             stub_expected = False
             continue
         stub_expected = _is_wide(data)
-        if stub_expected and x == columns - 1 or data == "":
+        if data == "" or (stub_expected and x == columns - 1):
             data, stub_expected = " ", False
         if x == cursor_at and cursor is not None:
             _flush(runs, text, look)

@@ -34,6 +34,15 @@ class _Cells(dict[str, Any]):
 class Screen(pyte_screens.Screen):  # type: ignore[misc]  # pyte has no types
     """pyte's screen, extended where a Linux console needs more."""
 
+    # pyte has no types; these are the attributes of its screen that are used here.
+    columns: int
+    lines: int
+    buffer: dict[int, Line]
+    cursor: Any
+    dirty: set[int]
+    margins: tuple[int, int] | None
+    tabstops: set[int]
+
     def __init__(self, columns: int, lines: int, history: int) -> None:
         self.history: deque[Line] = deque(maxlen=history)
         """Lines that left at the top, oldest first."""
@@ -86,7 +95,7 @@ class Screen(pyte_screens.Screen):  # type: ignore[misc]  # pyte has no types
                 self.index()
             else:
                 self.cursor.x = max(0, self.columns - width)
-        return max(1, self.columns - self.cursor.x)
+        return max(1, self.columns - int(self.cursor.x))
 
     def _draw_slowly(self, run: str) -> None:
         for character in run:
@@ -122,7 +131,8 @@ class Screen(pyte_screens.Screen):  # type: ignore[misc]  # pyte has no types
         self.savepoints.clear()
         super().save_cursor()
 
-    def erase_in_display(self, how: int = 0, *args: Any, **kwargs: Any) -> None:
+    def erase_in_display(self, how: int = 0) -> None:
+        """0 to the end, 1 from the beginning, 2 all of the screen, 3 the scrollback."""
         if how == 3:
             self.history.clear()
             self.dirty.update(range(self.lines))
@@ -208,8 +218,8 @@ class Screen(pyte_screens.Screen):  # type: ignore[misc]  # pyte has no types
         if len(group) == 1 and _length(group[0]) <= columns and cursor < columns:
             return group
         cells: list[Any] = []
-        for row in group[:-1]:
-            cells += [row[x] for x in range(self.columns)]
+        for full in group[:-1]:
+            cells += [full[x] for x in range(self.columns)]
         cells += [group[-1][x] for x in range(_length(group[-1]))]
         count = max(-(-len(cells) // columns), cursor // columns + 1, 1)
         rows: list[Line] = []

@@ -14,6 +14,7 @@ from engine.views import VmRunState, VmView
 from hvtui.terminal import Terminal, encode_key, encode_paste
 from hvtui.text import shorten
 from hvtui.theme import Ink
+from hvtui.widgets.titles import set_title
 
 LEAVE_KEY = "ctrl+right_square_bracket"
 _WHEEL_LINES = 3
@@ -84,9 +85,9 @@ class Console(Widget, can_focus=True):
         strip = self.terminal.strip(y, self.back, cursor)
         return strip.adjust_cell_length(self.size.width).apply_style(self.visual_style.rich_style)
 
-    def on_resize(self, event: events.Resize) -> None:
-        if event.size.width and event.size.height:
-            self.terminal.resize(event.size.width, event.size.height)
+    def on_resize(self) -> None:
+        if self.size.width and self.size.height:
+            self.terminal.resize(self.size.width, self.size.height)
             self.back = min(self.back, self.terminal.scrollback)
             self.terminal.take_dirty()
             self.refresh()
@@ -120,7 +121,7 @@ class Console(Widget, can_focus=True):
             self.send(encode_paste(event.text))
             event.stop()
 
-    def _on_click(self, event: events.Click) -> None:
+    async def _on_click(self, event: events.Click) -> None:
         self.typing = True
         event.stop()
 
@@ -152,16 +153,16 @@ class Console(Widget, can_focus=True):
     def watch_typing(self) -> None:
         self.set_class(self.typing, "-typing")
         self.post_message(self.KeyboardTaken(self.vm_name if self.typing else ""))
-        self._retitle()
+        self.retitle()
         self.refresh()
 
     def watch_back(self) -> None:
-        self._retitle()
+        self.retitle()
         self.refresh()
 
     def watch_vm(self) -> None:
         self.set_class(self.vm is not None and self.vm.state is VmRunState.CRASHED, "-crashed")
-        self._retitle()
+        self.retitle()
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
@@ -169,19 +170,19 @@ class Console(Widget, can_focus=True):
             self.post_message(self.Chosen(self.vm_name))
         else:
             self.typing = False
-        self._retitle()
+        self.retitle()
 
     def _on_mount(self, event: events.Mount) -> None:
         super()._on_mount(event)
-        self._retitle()
+        self.retitle()
 
-    def _retitle(self) -> None:
+    def retitle(self) -> None:
         """Name, what became of the VM, and where keys go."""
         title = f"{self.number} {self.vm_name}"
         if self.vm is not None and self.vm.state is not VmRunState.RUNNING:
             glyph = "✖" if self.vm.state is VmRunState.CRASHED else "○"
             title = f"{title} {glyph} {self.vm.state.value}: {shorten(self.vm.detail, 60)}"
-        self.border_title = _escape(f"{title} · {self._hint()}" if self._hint() else title)
+        set_title(self, f"{title} · {self._hint()}" if self._hint() else title)
 
     def _hint(self) -> str:
         if self.back:
@@ -189,7 +190,3 @@ class Console(Widget, can_focus=True):
         if self.typing:
             return f"typing into {self.vm_name} · ctrl+] to leave"
         return "enter to type" if self.has_focus else ""
-
-
-def _escape(markup: str) -> str:
-    return markup.replace("[", r"\[")

@@ -47,7 +47,7 @@ class Consoles(Container):
         fits = max(1, min(fits, _MOST, len(self._consoles)))
         first = min(max(0, self._chosen - fits + 1), len(self._consoles) - fits)
         for place, console in enumerate(self.all()):
-            console.display = first <= place < first + fits
+            console.set_class(not first <= place < first + fits, "-hidden")
 
     def on_resize(self) -> None:
         self.share_space()

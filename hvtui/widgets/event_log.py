@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rich.style import Style
-from textual import events as ui_events
 from textual.reactive import reactive
 from textual.strip import Strip
 
@@ -108,7 +107,7 @@ class EventLog(LinesPane):
         super().watch_scroll_y(old_value, new_value)
         self._following = new_value >= self.max_scroll_y
 
-    def _on_resize(self, event: ui_events.Resize) -> None:
+    def on_resize(self) -> None:
         if self._following:
             self.call_after_refresh(self.scroll_end, animate=False)
 

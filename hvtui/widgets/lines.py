@@ -18,7 +18,10 @@ class LinesPane(ScrollView, can_focus=True):
     def set_line_count(self, count: int) -> None:
         """Lines there are now."""
         if self.virtual_size.height != count:
-            self.virtual_size = Size(0, count)
+            # Setting the reactive would lay out the whole screen, which logs do too often to afford.
+            size = Size(0, count)
+            self.set_reactive(ScrollView.virtual_size, size)
+            self._scroll_update(size)
 
     @property
     def rows(self) -> int:

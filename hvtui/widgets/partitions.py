@@ -21,7 +21,7 @@ _STATES: dict[VcpuState, tuple[str, Style]] = {
     VcpuState.BLOCKED: ("◌ blocked", Ink.AMBER),
     VcpuState.OFF: ("○ off", Ink.MUTED),
 }
-_NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 11
+_NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 8
 _FIXED = 1 + _NAME + 1 + _STATE + 1 + 2 + 1 + _PC + 1 + 1 + _COUNT + 1 + _COUNT + 1 + _PENDING
 
 
@@ -95,7 +95,7 @@ class Partitions(LinesPane):
             event.stop()
             event.prevent_default()
 
-    def _on_click(self, event: events.Click) -> None:
+    async def _on_click(self, event: events.Click) -> None:
         place = self.scroll_offset.y + event.get_content_offset_capture(self).y - 1
         if 0 <= place < len(self._rows):
             self._choose(place)
@@ -125,7 +125,7 @@ def _heading(width: int, symbol: int) -> Strip:
 
 
 def _parts(row: _Row, symbol: int, selected: bool) -> list[tuple[str, Style]]:
-    vm, vcpu = row
+    vcpu = row.vcpu
     state, style = _state(row)
     alive = vcpu.state is not VcpuState.OFF
     pending = ",".join(map(str, vcpu.pending))

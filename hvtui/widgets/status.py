@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.style import Style
 from textual.reactive import reactive
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from engine.views import MachineView, RunState
@@ -18,6 +19,8 @@ _STATES: dict[RunState, tuple[str, Style]] = {
     RunState.OFF: ("○ off", Ink.MUTED),
     RunState.FAILED: ("✖ failed", Ink.ALERT),
 }
+_LEAST_DETAIL = 10
+_NOTICE_S = 5.0
 
 
 class StatusLine(Widget):
@@ -27,17 +30,34 @@ class StatusLine(Widget):
     mips: reactive[float | None] = reactive(None)
     typing_into: reactive[str] = reactive("")
     """VM that has the keyboard, or ""."""
+    notice: reactive[str] = reactive("")
+    """What a key led to; shown for a while in place of time and hints."""
 
     def __init__(self, pace: str) -> None:
         super().__init__(id="status")
         self._pace = pace
+        self._notice_style = Ink.TEXT
+        self._notice_timer: Timer | None = None
+
+    def say(self, message: str, *, warning: bool = False) -> None:
+        """Show a notice, instead of the one before if that still stands; "" shows none."""
+        if self._notice_timer is not None:
+            self._notice_timer.stop()
+        self._notice_style = Ink.AMBER if warning else Ink.GREEN
+        self.notice = f"{'!' if warning else '✓'} {message}" if message else ""
+        self.refresh()
+        self._notice_timer = self.set_timer(_NOTICE_S, self._forget) if message else None
+
+    def _forget(self) -> None:
+        self.notice = ""
 
     def render_line(self, y: int) -> Strip:
         if y or self.view is None:
             return text.line([], self.size.width, Ink.BAR)
         left = self._left(self.view)
-        used = sum(len(part) for part, _ in left)
-        return text.line([*left, *self._right(self.size.width - used)], self.size.width, Ink.BAR)
+        if self.notice:
+            return text.line([left[0], (f" {self.notice}", self._notice_style)], self.size.width, Ink.BAR)
+        return text.line([*left, *self._right(self.size.width - _width(left))], self.size.width, Ink.BAR)
 
     def _left(self, view: MachineView) -> list[tuple[str, Style]]:
         word, style = _STATES[view.state]
@@ -52,12 +72,12 @@ class StatusLine(Widget):
     def _right(self, room: int) -> list[tuple[str, Style]]:
         """Why it stopped, then hints as far as there is room, at the right edge."""
         hints = self._hints()
-        size = sum(len(part) for part, _ in hints)
-        while hints and size > room:
-            size -= len(hints.pop(-3)[0]) + len(hints.pop(-2)[0]) if len(hints) > 2 else len(hints.pop()[0])
+        while len(hints) > 4 and _width(hints) > room:
+            del hints[-6:-4]  # the last two, help and quit, go last
+        space = max(0, room - _width(hints))
         detail = self.view.detail if self.view is not None and self.view.state is not RunState.RUNNING else ""
-        space = max(0, room - size)
-        return [(text.fit(f" {detail}", space - 1) + " " if space > 1 else " " * space, Ink.TEXT), *hints]
+        words = text.fit(f" {detail}", space - 1) + " " if space >= _LEAST_DETAIL else " " * space
+        return [(words, Ink.TEXT), *hints]
 
     def _hints(self) -> list[tuple[str, Style]]:
         if self.typing_into:
@@ -69,3 +89,7 @@ class StatusLine(Widget):
                 word = "resume" if action.name == "pause" and not running else action.hint
                 parts += [(key_label(action).split(",")[0], Ink.KEY), (f" {word}  ", Ink.TEXT)]
         return parts
+
+
+def _width(parts: list[tuple[str, Style]]) -> int:
+    return sum(len(part) for part, _ in parts)

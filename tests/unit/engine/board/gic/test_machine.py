@@ -7,7 +7,7 @@ from hypothesis import settings
 from engine.board.bus import Device
 from engine.board.gic.cpu_interface import CpuInterface
 from engine.board.gic.distributor import Distributor
-from tests.unit.board.gic.machine import PES, GicMachine, Target
+from tests.unit.engine.board.gic.machine import PES, GicMachine, Target
 
 
 class Physical:

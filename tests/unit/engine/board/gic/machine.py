@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.arch.sysreg import SysReg
 from engine.board.bus import Device
-from tests.unit.board.gic.model import Interrupt, Model
+from tests.unit.engine.board.gic.model import Interrupt, Model
 
 PES = 2
 PRIVATE = (1, 5, 27, 30)

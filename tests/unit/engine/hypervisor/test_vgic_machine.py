@@ -7,7 +7,7 @@ from hypothesis.stateful import invariant
 
 from engine.board.bus import Device
 from engine.hypervisor.vgic import VGic
-from tests.unit.board.gic.machine import PES, GicMachine, Target
+from tests.unit.engine.board.gic.machine import PES, GicMachine, Target
 
 
 class Virtual:

@@ -1,0 +1,65 @@
+"""What the bridge asks of the machine for one frame, and how the machine's thread answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.control import Control
+from engine.events import Event
+from engine.views import RegistersView
+
+KEPT_EVENTS = 10_000
+"""As many as the event log keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the next frame needs, besides what is new on the consoles."""
+
+    positions: tuple[tuple[str, int], ...]
+    typed: tuple[tuple[str, bytes], ...]
+    events_from: int
+    events_limit: int
+    """0: none are wanted now."""
+    registers_of: tuple[str, int] | None
+    registers_at: int
+    """Instructions that vCPU had executed when it was last looked at; -1 to look in any case."""
+
+    @property
+    def all_events(self) -> bool:
+        return self.events_limit == KEPT_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    consoles: tuple[tuple[str, bytes, int], ...]
+    """(VM, bytes, position after them), of those that printed."""
+    taken: tuple[tuple[str, int], ...]
+    """(VM, typed bytes its serial port took)."""
+    events: tuple[int, list[Event]]
+    registers: RegistersView | None
+    registers_at: int
+
+
+def answer(control: Control, question: Question) -> Answer:
+    """On the machine's thread, between two slices."""
+    taken = tuple((vm, control.type(vm, data)) for vm, data in question.typed)
+    consoles = []
+    for vm, position in question.positions:
+        console = control.vm(vm).console
+        if console.end != position:
+            consoles.append((vm, *console.since(position)))
+    events: tuple[int, list[Event]] = (question.events_from, [])
+    if question.events_limit:
+        events = control.system.events.window(question.events_from, question.events_limit)
+    return Answer(tuple(consoles), taken, events, *_registers(control, question))
+
+
+def _registers(control: Control, question: Question) -> tuple[RegistersView | None, int]:
+    """A vCPU's registers, unless it did not move, and how many instructions it has executed."""
+    if question.registers_of is None:
+        return None, question.registers_at
+    executed = control.vcpu(*question.registers_of).instructions
+    if executed == question.registers_at:
+        return None, executed
+    return control.registers(*question.registers_of), executed

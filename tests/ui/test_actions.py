@@ -1,0 +1,232 @@
+"""Every entry of the registry does what it says, by its key."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.views import RunState
+from hvtui.actions import ACTIONS, bindings, find, key_label
+from hvtui.app import HvtuiApp
+from hvtui.screens.board import BoardScreen
+from hvtui.screens.confirm import Confirm
+from hvtui.screens.details import Details
+from hvtui.screens.help import Help
+from hvtui.screens.inject import Inject
+from hvtui.widgets.console import Console
+from tests.ui.support import booted, press, running, settle, still, ticking, until
+
+
+def instructions(app: HvtuiApp) -> int:
+    assert app.board.frame is not None
+    return app.board.frame.view.instructions
+
+
+def on_board(app: HvtuiApp) -> bool:
+    return app.screen is app.board
+
+
+def focus_id(app: HvtuiApp) -> str | None:
+    return app.focused.id if app.focused is not None else None
+
+
+def state(app: HvtuiApp) -> RunState:
+    return app.board.bridge.state
+
+
+def test_every_action_has_a_method_and_every_key_one_action() -> None:
+    for action in ACTIONS:
+        assert callable(getattr(BoardScreen, f"action_{action.name}"))
+        assert action.help.endswith(".")
+        assert action.example
+    keys = [key for action in ACTIONS for key in action.keys]
+    assert len(keys) == len(set(keys))
+    assert len(bindings()) >= len(ACTIONS)
+    assert key_label(find("console")) == "1-9"
+
+
+async def test_space_resumes_and_pauses() -> None:
+    async with running(still()) as (app, pilot):
+        await pilot.press("space")
+        await until(pilot, lambda: state(app) is RunState.RUNNING)
+        await until(pilot, lambda: instructions(app) > 0)
+        await press(pilot, "space")
+        assert state(app) is RunState.PAUSED
+
+
+async def test_s_steps_one_instruction_and_lights_up_the_pc() -> None:
+    async with running(still(ticking)) as (app, pilot):
+        before = instructions(app)
+        await press(pilot, "s")
+        assert instructions(app) == before + 1
+        assert "PC" in app.board.registers.changed
+        await press(pilot, "s", "s")
+        assert instructions(app) == before + 3
+
+
+async def test_s_on_a_blocked_vcpu_says_why() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "s")
+        assert "cannot step: it is blocked" in app.board.status.notice
+
+
+async def test_t_stops_at_the_next_trap() -> None:
+    async with running(still(ticking)) as (app, pilot):
+        await press(pilot, "t")
+        await until(pilot, lambda: state(app) is RunState.PAUSED)
+        await settle(pilot)
+        assert app.board.frame is not None
+        assert app.board.frame.view.detail.startswith("trap:")
+
+
+async def test_i_injects_what_is_typed() -> None:
+    async with running(still(ticking)) as (app, pilot):
+        await press(pilot, "i", "5")
+        assert isinstance(app.screen, Inject)
+        await press(pilot, "enter")
+        assert app.board.frame is not None
+        assert 5 in app.board.frame.view.vms[0].vcpus[0].pending
+        assert "INTID 5 is pending in vm0" in app.board.status.notice
+
+
+async def test_i_refuses_what_is_no_intid() -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, "i", "9", "9", "9", "enter")
+        assert isinstance(app.screen, Inject)
+        await press(pilot, "escape")
+        assert on_board(app)
+
+
+async def test_i_injects_what_is_picked() -> None:
+    async with running(still(ticking)) as (app, pilot):
+        await press(pilot, "i", "down", "down", "down", "down", "down", "enter")
+        assert on_board(app)
+        assert "is pending in vm0" in app.board.status.notice
+
+
+async def test_r_resets_after_a_question() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "r", "n")
+        assert app.board.status.notice == ""
+        await press(pilot, "r")
+        assert isinstance(app.screen, Confirm)
+        await press(pilot, "y")
+        assert "vm0 was reset" in app.board.status.notice
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_digits_go_to_consoles(number: int) -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, "g", str(number))
+        assert isinstance(app.focused, Console)
+        assert app.focused.number == number
+        assert app.board.bridge.selected == (f"vm{number - 1}", 0)
+
+
+async def test_a_digit_without_console_does_nothing() -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, "7")
+        assert isinstance(app.focused, Console)
+
+
+async def test_v_selects_the_next_vcpu_and_comes_round() -> None:
+    async with running(still()) as (app, pilot):
+        seen = []
+        for _ in range(4):
+            await press(pilot, "v")
+            seen.append(app.board.bridge.selected)
+        assert seen == [("vm0", 1), ("vm1", 0), ("vm1", 1), ("vm0", 0)]
+        assert app.board.registers.shown is not None
+        assert (app.board.registers.shown.vm, app.board.registers.shown.vcpu) == ("vm0", 0)
+
+
+async def test_arrows_in_the_table_select() -> None:
+    async with running(still()) as (app, pilot):
+        app.board.partitions.focus()
+        await press(pilot, "down", "down", "up")
+        assert app.board.bridge.selected == ("vm0", 1)
+        await press(pilot, "end")
+        assert app.board.bridge.selected == ("vm1", 1)
+
+
+async def test_g_and_e_take_turns_on_a_small_terminal() -> None:
+    async with running(still(), size=(80, 24)) as (app, pilot):
+        assert (app.board.registers.display, app.board.event_log.display) == (False, True)
+        await press(pilot, "g")
+        assert (app.board.registers.display, app.board.event_log.display) == (True, False)
+        assert focus_id(app) == "registers"
+        await press(pilot, "e")
+        assert focus_id(app) == "events"
+
+
+async def test_f_shows_all_events() -> None:
+    async with running(still()) as (app, pilot):
+        few = app.board.event_log.virtual_size.height
+        await press(pilot, "f")
+        assert app.board.event_log.virtual_size.height > few
+        await press(pilot, "f")
+        assert app.board.event_log.virtual_size.height == few
+
+
+@pytest.mark.parametrize("pane", ["1", "g", "e"])
+async def test_ctrl_o_maximises_and_shares_out(pane: str) -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, pane)
+        focused = app.focused
+        assert focused is not None
+        small = focused.outer_size
+        await press(pilot, "ctrl+o")
+        assert focused.outer_size == (120, 39)
+        await press(pilot, "ctrl+o")
+        assert focused.outer_size == small
+
+
+async def test_a_maximised_pane_gives_way_to_another() -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, "g", "ctrl+o", "2")
+        assert app.focused is app.board.consoles["vm1"]
+        assert app.focused.outer_size == (120, 39)
+
+
+async def test_tab_goes_round_the_panes() -> None:
+    async with running(still()) as (app, pilot):
+        seen = []
+        for _ in range(5):
+            seen.append(focus_id(app))
+            await press(pilot, "tab")
+        assert seen == ["console-1", "console-2", "registers", "partitions", "events"]
+        await press(pilot, "shift+tab")
+        assert focus_id(app) == "events"
+
+
+async def test_help_details_and_palette_open_and_close() -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, "question_mark")
+        assert isinstance(app.screen, Help)
+        await press(pilot, "escape", "d")
+        assert isinstance(app.screen, Details)
+        await press(pilot, "escape", "ctrl+p")
+        assert type(app.screen).__name__ == "CommandPalette"
+        await press(pilot, "escape")
+        assert on_board(app)
+
+
+async def test_the_palette_runs_an_action() -> None:
+    async with running(still(ticking)) as (app, pilot):
+        before = instructions(app)
+        await press(pilot, "ctrl+p", *"step one")
+        await pilot.pause(0.3)
+        await press(pilot, "enter")
+        await until(pilot, lambda: instructions(app) == before + 1)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_quit_asks(key: str) -> None:
+    async with running(still()) as (app, pilot):
+        await press(pilot, key)
+        assert isinstance(app.screen, Confirm)
+        await press(pilot, "n")
+        assert on_board(app)
+        await press(pilot, key)
+        await pilot.press("y")
+        await pilot.pause()
+        assert app._exit

@@ -1,0 +1,77 @@
+"""Pictures of the real engine at exact instruction counts, in three sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.machine import Machine
+from hvtui.app import HvtuiApp
+from tests.ui.support import booted, press, settle, still, ticking
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+Compare = Callable[..., bool]
+Advance = Callable[[Machine], object]
+
+
+@pytest.fixture
+def open_app() -> Iterator[Callable[[Advance], HvtuiApp]]:
+    """Makes apps on machines that stand still, and closes the machines."""
+    machines: list[Machine] = []
+
+    def make(advance: Advance) -> HvtuiApp:
+        machines.append(still(advance))
+        return HvtuiApp(machines[-1])
+
+    yield make
+    for machine in machines:
+        machine.close()
+
+
+def keys(*names: str) -> Callable[[Pilot[None]], object]:
+    async def run(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        await press(pilot, *names)
+
+    return run
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("advance", "pressed"),
+    [
+        pytest.param(booted, (), id="booted"),
+        pytest.param(ticking, ("s", "s", "s", "g"), id="stepped"),
+        pytest.param(booted, ("i", "3", "3"), id="inject"),
+        pytest.param(booted, ("question_mark",), id="help"),
+    ],
+)
+def test_board(
+    snap_compare: Compare,
+    open_app: Callable[[Advance], HvtuiApp],
+    size: tuple[int, int],
+    advance: Advance,
+    pressed: tuple[str, ...],
+) -> None:
+    assert snap_compare(open_app(advance), terminal_size=size, run_before=keys(*pressed))
+
+
+@pytest.mark.parametrize(
+    "pressed",
+    [
+        pytest.param(("enter", "h", "i"), id="typing"),
+        pytest.param(("q",), id="quit"),
+        pytest.param(("g", "ctrl+o"), id="maximised-registers"),
+        pytest.param(("e", "f", "ctrl+o"), id="all-events"),
+        pytest.param(("d",), id="details"),
+    ],
+)
+def test_pane(snap_compare: Compare, open_app: Callable[[Advance], HvtuiApp], pressed: tuple[str, ...]) -> None:
+    assert snap_compare(open_app(ticking), terminal_size=(120, 40), run_before=keys(*pressed))
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 12), (120, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_odd_sizes(snap_compare: Compare, open_app: Callable[[Advance], HvtuiApp], size: tuple[int, int]) -> None:
+    assert snap_compare(open_app(booted), terminal_size=size, run_before=keys())

@@ -1,0 +1,105 @@
+"""The event ring: numbers without gaps, a bounded memory, a digest over everything."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.events import Blocked, ConsoleOutput, Event, EventRing, Interrupt, Switch, Trap
+
+
+def event(n: int) -> Event:
+    return Blocked(n, "vm0", 0, "wfi")
+
+
+def ring(count: int, capacity: int = 10, digest: bool = False) -> EventRing:
+    made = EventRing(capacity, digest)
+    for n in range(count):
+        made.emit(event(n))
+    return made
+
+
+def cycles(events: list[Event]) -> list[int]:
+    return [event.cycle for event in events]
+
+
+@given(st.integers(0, 40), st.integers(1, 15), st.integers(-3, 50))
+def test_since_is_what_a_list_would_give(count: int, capacity: int, sequence: int) -> None:
+    made = ring(count, capacity)
+    kept = list(range(count))[-capacity:]
+    assert (made.total, made.first) == (count, count - len(kept))
+    assert cycles(list(made.since(sequence))) == [n for n in kept if n >= sequence]
+
+
+@given(st.integers(0, 40), st.integers(1, 15), st.integers(-3, 50), st.integers(0, 20))
+def test_a_window_numbers_its_first_event(count: int, capacity: int, sequence: int, limit: int) -> None:
+    start, events = ring(count, capacity).window(sequence, limit)
+    assert len(events) <= limit
+    assert cycles(events) == list(range(start, start + len(events)))
+    if sequence < count and limit:
+        assert cycles(events)[-1] == count - 1
+
+
+def test_a_window_beyond_the_end_is_empty_and_says_where_it_would_start() -> None:
+    assert ring(5).window(9, 100) == (9, [])
+
+
+def test_events_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        event(1).cycle = 2  # type: ignore[misc]
+
+
+def test_equal_events_of_different_kinds_are_different() -> None:
+    encode = msgspec.msgpack.Encoder().encode
+    assert encode(Switch(1, "a", 0, 3)) != encode(Interrupt(1, "a", 0, 3, ""))
+
+
+class TestDigest:
+    def test_is_the_same_for_the_same_events(self) -> None:
+        assert ring(5, digest=True).hexdigest(b"x") == ring(5, digest=True).hexdigest(b"x")
+
+    def test_covers_events_that_are_no_longer_kept(self) -> None:
+        one, other = EventRing(2, True), EventRing(2, True)
+        for n in (1, 3, 4):
+            one.emit(event(n))
+        for n in (2, 3, 4):
+            other.emit(event(n))
+        assert list(one.since(0)) == list(other.since(0))
+        assert one.hexdigest() != other.hexdigest()
+
+    def test_does_not_depend_on_the_capacity(self) -> None:
+        assert ring(50, 3, True).hexdigest() == ring(50, 100, True).hexdigest()
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Trap(2, "vm0", 0, 1, 4096, "WFI", 0),
+            Trap(1, "vm1", 0, 1, 4096, "WFI", 0),
+            Trap(1, "vm0", 1, 1, 4096, "WFI", 0),
+            Trap(1, "vm0", 0, 1, 4100, "WFI", 0),
+            Trap(1, "vm0", 0, 1, 4096, "WFE", 0),
+            Trap(1, "vm0", 0, 1, 4096, "WFI", 1),
+            ConsoleOutput(1, "vm0", 0, b"x"),
+        ],
+    )
+    def test_notices_any_difference(self, other: Event) -> None:
+        rings = EventRing(digest=True), EventRing(digest=True)
+        rings[0].emit(Trap(1, "vm0", 0, 1, 4096, "WFI", 0))
+        rings[1].emit(other)
+        assert rings[0].hexdigest() != rings[1].hexdigest()
+
+    def test_notices_a_different_end_state(self) -> None:
+        assert ring(3, digest=True).hexdigest(b"a") != ring(3, digest=True).hexdigest(b"b")
+
+    def test_can_be_taken_again_later(self) -> None:
+        made = ring(3, digest=True)
+        first = made.hexdigest()
+        assert made.hexdigest() == first
+        made.emit(event(9))
+        assert made.hexdigest() != first
+
+    def test_is_refused_where_none_is_kept(self) -> None:
+        with pytest.raises(ValueError, match="keeps no digest"):
+            ring(1).hexdigest()
