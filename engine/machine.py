@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from engine.build import System, build
 from engine.config import MachineConfig
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _LONGEST_LAG_S = 0.1
 """When guests are slower than the wall clock by more than this, the lost time is not made up."""
-_NAP_S = 0.008
+_SHORTEST_NAP_S, _LONGEST_NAP_S = 0.004, 0.05
 _FOREVER = 1 << 62
 
 
@@ -167,8 +167,9 @@ class Machine:
     def _resume(self, to_trap: bool) -> None:
         if self._state is RunState.PAUSED:
             self._state, self._detail = RunState.RUNNING, ""
-            self._hypervisor.stop_after_trap = to_trap
             self._pacer.rebase()
+        if self._state is RunState.RUNNING:
+            self._hypervisor.stop_after_trap = to_trap
 
     def _step(self, control: Control, vm: str, vcpu: int) -> None:
         if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -218,4 +219,10 @@ class Machine:
         elif traps and hypervisor.trapped:
             self._halt(f"trap: {hypervisor.trapped}")
         elif hypervisor.now >= until:
-            self._serve(block=True, timeout=_NAP_S)
+            self._serve(block=True, timeout=self._nap(until))
+
+    def _nap(self, until: int) -> float:
+        """Seconds to sleep: while all guests wait, until the next event; a request wakes the thread anyway."""
+        hypervisor = self._hypervisor
+        ahead = hypervisor.ns_of_cycles(hypervisor.idle_until - until) / 1e9
+        return min(max(ahead, _SHORTEST_NAP_S), _LONGEST_NAP_S)

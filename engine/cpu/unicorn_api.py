@@ -81,14 +81,16 @@ _vmem_translate.argtypes = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, c
 _hook_add = uclib.uc_hook_add
 
 
-class UnsupportedUnicorn(RuntimeError):
+class UnsupportedUnicornError(RuntimeError):
     """This build of Unicorn is not one the machine knows how to drive."""
 
 
 def check_version() -> None:
-    """Raise UnsupportedUnicorn unless the binding is the pinned one."""
+    """Raise UnsupportedUnicornError unless the binding is the pinned one."""
     if unicorn.__version__ != SUPPORTED_VERSION:
-        raise UnsupportedUnicorn(f"unicorn {unicorn.__version__} is installed, this program needs {SUPPORTED_VERSION}")
+        raise UnsupportedUnicornError(
+            f"unicorn {unicorn.__version__} is installed, this program needs {SUPPORTED_VERSION}"
+        )
 
 
 def new_engine() -> Uc:
@@ -101,7 +103,7 @@ def new_engine() -> Uc:
 
 def handle_of(engine: Uc) -> ctypes.c_void_p:
     """The C handle of an engine (a pointer to `struct uc_struct`)."""
-    handle: ctypes.c_void_p = engine._uch
+    handle: ctypes.c_void_p = engine._uch  # noqa: SLF001 - the binding has no public name for it
     return handle
 
 

@@ -83,6 +83,11 @@ class Hypervisor:
         return tick
 
     @property
+    def idle_until(self) -> int:
+        """Cycle before which nothing will happen by itself: now, unless every vCPU waits."""
+        return min(self._next_time(pcore) for pcore in self.cores)
+
+    @property
     def finished(self) -> bool:
         """Every VM is off or crashed."""
         return all(vm.state is not VmRunState.RUNNING for vm in self.vms)

@@ -10,7 +10,6 @@ from engine.arch.paging import (
     ADDRESS_MASK,
     BLOCK_2M,
     ENTRIES,
-    LEVELS,
     PAGE,
     TABLE_OR_PAGE,
     VALID,
@@ -38,7 +37,7 @@ IPA_BITS: Final = 39
 _BLOCK_LEVEL, _PAGE_LEVEL = 2, 3
 
 
-class TableMemoryExhausted(Exception):
+class TableMemoryExhaustedError(Exception):
     """The firmware's carve-out holds no more translation tables."""
 
 
@@ -52,13 +51,13 @@ class TableAllocator:
         self._free: list[int] = []
 
     def take(self) -> int:
-        """Address of a zeroed page; raises TableMemoryExhausted."""
+        """Address of a zeroed page; raises TableMemoryExhaustedError."""
         if self._free:
             page = self._free.pop()
         elif self._next < self._end:
             page, self._next = self._next, self._next + PAGE
         else:
-            raise TableMemoryExhausted(f"all of the translation table memory up to {self._end:#x} is in use")
+            raise TableMemoryExhaustedError(f"all of the translation table memory up to {self._end:#x} is in use")
         self._memory.fill_zero(page, PAGE)
         return page
 
@@ -107,7 +106,7 @@ class Stage2:
         return table + 8 * index(ipa, level)
 
     def _make_table(self, slot: int, descriptor: int, level: int) -> int:
-        """Replace an invalid entry or a block by a table that maps the same (break before make is the caller's TLBI)."""
+        """Replace an invalid entry or a block by a table that maps the same; the caller flushes the TLB."""
         page = self._tables.take()
         if is_leaf(descriptor, level):
             leaf = S2Leaf.decode(descriptor, level)

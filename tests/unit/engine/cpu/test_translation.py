@@ -57,6 +57,27 @@ def test_translating_changes_nothing(mmu: Rig) -> None:
     assert (core.exception.esr, core.exception.far, core.state.pc, core.pstate) == before
 
 
+def test_a_loaded_context_has_its_own_translations(mmu: Rig) -> None:
+    """The TLB knows no owners: what one vCPU looked up must be gone when the next one runs."""
+    other = TABLE + 0x1000
+    mmu.memory.write(other, mmu.memory.read(TABLE, 4096))
+    mmu.memory.write_u64(other + 8 * (ALIAS >> 30), (BASE + (1 << 30)) | _BLOCK)
+    mmu.memory.write_u64(DATA, 0x1234)
+    core = load(mmu, Program(a.ldr(0, 1)))
+    core.state.x[1] = ALIAS + (DATA - BASE)
+    first, second = core.new_context(), core.new_context()
+    core.save(first)
+    core.write(SysReg.TTBR0_EL1, other)
+    core.flush_tlb()
+    core.save(second)
+    core.load(first)
+    core.run(1)
+    assert (core.state.x[0], mmu.client.aborts) == (0x1234, [])
+    core.load(second)
+    core.run(1)
+    assert (core.state.x[0], mmu.client.aborts) == (0, [DATA + (1 << 30)])
+
+
 def test_a_fault_tells_its_address_and_level(mmu: Rig) -> None:
     core = load(mmu, Program(a.NOP, a.str_(0, 1)))
     core.state.x[1] = READ_ONLY + 16
