@@ -12,6 +12,7 @@ from engine import observe
 from engine.build import System
 from engine.errors import MachineError
 from engine.events import HostInput, VmState
+from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.views import MachineView, RegistersView, RunState, VmRunState
@@ -38,9 +39,9 @@ class Control:
         self.system.hypervisor.advance(until)
 
     def run_instructions(self, count: int) -> None:
-        """Run until `count` more instructions were executed by all cores together (virtual time permitting)."""
+        """Run until all cores together executed `count` more instructions, or none will be without input."""
         hypervisor = self.system.hypervisor
-        hypervisor.advance(1 << 62, hypervisor.progress + count)
+        hypervisor.advance(NO_LIMIT, hypervisor.progress + count)
 
     def step(self, vm_name: str, vcpu_index: int) -> None:
         """Execute exactly one instruction of one vCPU. ControlError when it cannot run."""

@@ -20,6 +20,7 @@ from engine.build import System, build
 from engine.config import MachineConfig
 from engine.control import Control
 from engine.events import Event
+from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.views import MachineView, RegistersView, RunState
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ T = TypeVar("T")
 _LONGEST_LAG_S = 0.1
 """When guests are slower than the wall clock by more than this, the lost time is not made up."""
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 0.004, 0.05
-_FOREVER = 1 << 62
 
 
 class Pace(enum.StrEnum):
@@ -169,7 +169,7 @@ class Machine:
             self._state, self._detail = RunState.RUNNING, ""
             self._pacer.rebase()
         if self._state is RunState.RUNNING:
-            self._hypervisor.stop_after_trap = to_trap
+            self._hypervisor.stop_after_trap, self._hypervisor.trapped = to_trap, ""
 
     def _step(self, control: Control, vm: str, vcpu: int) -> None:
         if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -209,7 +209,7 @@ class Machine:
     def _run(self) -> None:
         """Run guests for a while: until the wall clock is reached, or a request comes."""
         hypervisor = self._hypervisor
-        until = _FOREVER
+        until = NO_LIMIT
         if self._pace is Pace.REAL:
             until = hypervisor.cycles_of_ns(self._pacer.allowed_ns())
         traps = hypervisor.stop_after_trap
@@ -218,6 +218,8 @@ class Machine:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
         elif traps and hypervisor.trapped:
             self._halt(f"trap: {hypervisor.trapped}")
+        elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:
+            self._serve(block=True)
         elif hypervisor.now >= until:
             self._serve(block=True, timeout=self._nap(until))
 

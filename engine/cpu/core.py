@@ -61,6 +61,7 @@ class Core:
         self._count = 0
         self._executed = 0
         self._stopped = False
+        self._stopped_at = 0
         self._running = False
         self._error: BaseException | None = None
         self._stale = StaleCode()
@@ -103,11 +104,17 @@ class Core:
         """One stretch of guest code; returns Unicorn's error code."""
         self._count = count
         self._counter.value = 0
+        self._stopped_at = 0
         self._running = True
         status = int(api.emu_start(self._handle, self.state.pc, _NEVER, 0, count))
         self._running = False
-        self._executed += min(self._counter.value, count)
+        self._executed += min(self._stopped_at or self._counter.value, count)
         return status
+
+    def _interrupt_for_stale_code(self) -> None:
+        """Leave the slice after an IC instruction; the engine counts one instruction more before it stops."""
+        self._stopped_at = self._counter.value
+        api.emu_stop(self._handle)
 
     def stop(self) -> None:
         """End the slice that runs, if any, after the instruction at hand; on the machine's thread only."""
@@ -145,17 +152,15 @@ class Core:
     # --- system registers --------------------------------------------------------------------
 
     def read(self, key: int) -> int:
-        """Read a system register of the model by its encoding."""
+        """Read a system register that the model has, by its encoding."""
         register = api.CpRegister.of(key)
-        if api.reg_read(self._handle, api.REG_CP, ctypes.byref(register)):
-            raise KeyError(key)
+        api.reg_read(self._handle, api.REG_CP, ctypes.byref(register))
         return int(register.val)
 
     def write(self, key: int, value: int) -> None:
-        """Write a system register of the model by its encoding; also refreshes the cached mode."""
+        """Write a system register that the model has, by its encoding; also refreshes the cached mode."""
         register = api.CpRegister.of(key, value)
-        if api.reg_write(self._handle, api.REG_CP, ctypes.byref(register)):
-            raise KeyError(key)
+        api.reg_write(self._handle, api.REG_CP, ctypes.byref(register))
 
     @property
     def pstate(self) -> int:
@@ -219,7 +224,7 @@ class Core:
         interrupt = hooks.interrupts(self._client, self.fail)
         mrs = hooks.register_reads(self._client, self.state.x, self.fail)
         msr = hooks.register_writes(self._client, self.fail)
-        sys = hooks.cache_maintenance(self._stale, lambda: api.emu_stop(self._handle))
+        sys = hooks.cache_maintenance(self._stale, self._interrupt_for_stale_code)
         unmapped = hooks.unmapped_accesses(self._note_unmapped)
         self._callbacks = (interrupt, mrs, msr, sys, unmapped)
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INTR, interrupt)

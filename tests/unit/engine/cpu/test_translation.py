@@ -117,7 +117,6 @@ def test_code_patched_through_an_alias_is_fresh_after_ic_ivau(mmu: Rig, named_by
     assert core.state.x[0] == 1 + 10 + 100 + 1000 + 1
 
 
-@pytest.mark.xfail(reason="DEFECT: Core.run counts one instruction too many for every IC that it stops at")
 @pytest.mark.parametrize("word", [a.ic_ivau(1), a.IC_IALLU])
 def test_an_ic_instruction_counts_once(mmu: Rig, word: int) -> None:
     core = load(mmu, Program().label("again").emit(word, a.add(0, 0, 1)).b("again"))

@@ -237,7 +237,6 @@ def test_who_spins_for_another_core_does_not_wait_for_ever(tmp_path: Path) -> No
     assert bench.x(5) == 1
 
 
-@pytest.mark.xfail(reason="DEFECT: Hypervisor.advance returns at its limit while another core is still behind it")
 def test_a_limit_takes_no_time_from_a_core_that_is_behind(tmp_path: Path) -> None:
     """The first core ends its slices early and is beyond the limit when the second has not had its turn yet."""
     first = Program().set_register(SysReg.CNTV_CTL_EL0, 1).constant(1, 1 << 40)

@@ -74,7 +74,6 @@ def test_what_is_mapped_cannot_be_mapped_again(memory: PhysicalMemory) -> None:
     assert list(tables.leaves()) == before
 
 
-@pytest.mark.xfail(reason="DEFECT: Stage2.map looks at one page in every 2 MB only, and overwrites the table below")
 def test_one_mapped_page_inside_a_big_range_is_noticed(memory: PhysicalMemory) -> None:
     tables = stage2(memory)
     tables.map(0x4030_0000, S2Leaf(0x8000_0000), PAGE)
@@ -163,7 +162,6 @@ def test_exhausted_tables_are_an_error_of_their_own(memory: PhysicalMemory) -> N
     assert tables.lookup(0x4000_1000) is None
 
 
-@pytest.mark.xfail(reason="DEFECT: Stage2.map that runs out of tables half-way leaves the first half mapped")
 def test_a_mapping_that_finds_no_memory_half_way_leaves_nothing(memory: PhysicalMemory) -> None:
     tables = stage2(memory, pages=3)
     with pytest.raises(TableMemoryExhaustedError):
