@@ -17,8 +17,8 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
 from engine.views import VcpuState, VmRunState
 
-_LONGEST_SLICE = 1_000_000
-"""Cycles without looking at a stop request: some milliseconds of the host."""
+_LONGEST_SLICE = 200_000
+"""Cycles without looking at a stop request: a few milliseconds of the host, at most ten where code is new."""
 _LOCKSTEP = 20_000
 """Cycles that one physical core may run ahead of another."""
 _WAKE_FRACTION = 100
