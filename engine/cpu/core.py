@@ -215,7 +215,7 @@ class Core:
 
     def drop_range(self, address: int, size: int) -> None:
         """Forget code translated from a virtual range that is executable now."""
-        self._uc.ctl_remove_cache(address, address + size)
+        api.remove_cache(self._handle, address, address + size)
 
     # --- hooks -------------------------------------------------------------------------------
 

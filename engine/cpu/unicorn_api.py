@@ -79,6 +79,8 @@ _vmem_translate.restype = ctypes.c_int
 _vmem_translate.argtypes = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint64))
 
 _hook_add = uclib.uc_hook_add
+_ctl = uclib.uc_ctl
+_REMOVE_CACHE = unicorn_const.UC_CTL_IO_WRITE << 30 | 2 << 26 | unicorn_const.UC_CTL_TB_REMOVE_CACHE
 
 
 class UnsupportedUnicornError(RuntimeError):
@@ -125,6 +127,11 @@ def add_hook(
     )
     if status != unicorn_const.UC_ERR_OK:
         raise UcError(status)
+
+
+def remove_cache(handle: ctypes.c_void_p, begin: int, end: int) -> None:
+    """Drop code translated from [begin, end), virtual addresses that are executable in the current regime."""
+    _ctl(handle, _REMOVE_CACHE, ctypes.c_uint64(begin), ctypes.c_uint64(end))
 
 
 def translate(handle: ctypes.c_void_p, address: int, access: int) -> int | None:
