@@ -11,6 +11,8 @@ from engine.events import (
     ConsoleOutput,
     Event,
     ExceptionInjected,
+    FfaAnswer,
+    FfaCall,
     HostInput,
     Interrupt,
     PsciCall,
@@ -40,6 +42,10 @@ def describe(event: Event) -> Line:
         case PsciCall():
             arguments = ", ".join(f"{argument:#x}" for argument in event.args)
             return Line("◆", "psci", f"{event.function}({arguments}) = {_result(event.result)}", Ink.VIOLET)
+        case FfaCall():
+            return Line("◇", "ff-a", f"{event.call} = {event.result}", Ink.VIOLET)
+        case FfaAnswer():
+            return Line("◇", "ff-a", f"continues with {event.result}", Ink.VIOLET)
         case Interrupt():
             what = f"INTID {event.intid} {intids.name(event.intid)}"
             return Line("↯", "interrupt", f"{what}, from {event.source}", Ink.AMBER)

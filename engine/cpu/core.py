@@ -207,6 +207,14 @@ class Core:
         self._stale_physical.append((address, len(data)))
         api.emu_stop(self._handle)
 
+    def drop_code(self, ranges: list[tuple[int, int]]) -> None:
+        """Forget code translated from physical (address, size) ranges: other engines may have written there."""
+        if self._running:
+            self._stale_physical += ranges
+            api.emu_stop(self._handle)
+        else:
+            self._drop_at_physical(ranges)
+
     def drop_translations(self) -> None:
         """Forget all translated code, after the host wrote into pages that may hold some."""
         self._uc.ctl_flush_tb()

@@ -70,6 +70,18 @@ IMAGES: dict[str, Image] = {
             "checks/trap.c",
         )
     ),
+    "ffa_client": Image(
+        (
+            "ffa/client.c",
+            "ffa/actor.c",
+            "ffa/local.c",
+            "ffa/memory.c",
+            "ffa/messages.c",
+            "ffa/notifications.c",
+            "ffa/peer.c",
+            "ffa/setup.c",
+        )
+    ),
     "nowhere": Image(("faulty.c",), ("NOWHERE",)),
     "notables": Image(("faulty.c",), ("NOTABLES",)),
     "exloop": Image(("faulty.c",), ("EXLOOP",)),
