@@ -99,7 +99,7 @@ class _Builder:
 
 
 def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 65536) -> System:
-    """Build and power on a machine. Raises ImageError or UnsupportedUnicorn."""
+    """Build and power on a machine. Raises ImageError or UnsupportedUnicornError."""
     builder = _Builder(config, EventRing(event_capacity, digest))
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)

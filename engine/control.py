@@ -12,6 +12,7 @@ from engine import observe
 from engine.build import System
 from engine.errors import MachineError
 from engine.events import HostInput, VmState
+from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.views import MachineView, RegistersView, RunState, VmRunState
@@ -38,9 +39,9 @@ class Control:
         self.system.hypervisor.advance(until)
 
     def run_instructions(self, count: int) -> None:
-        """Run until `count` more instructions were executed by all cores together (virtual time permitting)."""
+        """Run until all cores together executed `count` more instructions, or none will be without input."""
         hypervisor = self.system.hypervisor
-        hypervisor.advance(1 << 62, hypervisor.progress + count)
+        hypervisor.advance(NO_LIMIT, hypervisor.progress + count)
 
     def step(self, vm_name: str, vcpu_index: int) -> None:
         """Execute exactly one instruction of one vCPU. ControlError when it cannot run."""
@@ -54,10 +55,13 @@ class Control:
     # --- input -----------------------------------------------------------------------------------
 
     def type(self, vm_name: str, data: bytes) -> int:
-        """Type into a partition's console; returns how many bytes it took."""
+        """Type into a partition's console; returns how many bytes it took (a full port takes fewer, or none)."""
         vm = self.vm(vm_name)
-        self._record("type", vm, data=data)
-        return vm.console.send(data)
+        taken = data[: vm.uart.room]
+        if taken:
+            self._record("type", vm, data=taken)
+            vm.console.send(taken)
+        return len(taken)
 
     def inject(self, vm_name: str, intid: int, vcpu_index: int = 0) -> None:
         """Make an SGI, PPI or SPI pending in a VM's interrupt controller."""
@@ -118,7 +122,7 @@ class Control:
         return observe.registers_view(self.vcpu(vm_name, vcpu_index), self.system.config.cycles_per_tick)
 
     def memory(self, vm_name: str, vcpu_index: int, address: int, size: int, space: str = "va") -> bytes:
-        """`size` bytes (at most 64 KB) in a vCPU's virtual ("va"), a VM's ("ipa") or the board's ("pa") address space."""
+        """`size` bytes (at most 64 KB); `space` is a vCPU's virtual "va", its VM's "ipa" or the board's "pa"."""
         return observe.read_memory(self.vcpu(vm_name, vcpu_index), address, size, space)
 
     def digest(self) -> str:

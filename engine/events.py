@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Something observable that happened at one instruction boundary."""
 
     cycle: int

@@ -14,20 +14,20 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from engine.build import System, build
 from engine.config import MachineConfig
 from engine.control import Control
 from engine.events import Event
+from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.views import MachineView, RegistersView, RunState
 
 T = TypeVar("T")
 
 _LONGEST_LAG_S = 0.1
 """When guests are slower than the wall clock by more than this, the lost time is not made up."""
-_NAP_S = 0.008
-_FOREVER = 1 << 62
+_SHORTEST_NAP_S, _LONGEST_NAP_S = 0.004, 0.05
 
 
 class Pace(enum.StrEnum):
@@ -167,8 +167,9 @@ class Machine:
     def _resume(self, to_trap: bool) -> None:
         if self._state is RunState.PAUSED:
             self._state, self._detail = RunState.RUNNING, ""
-            self._hypervisor.stop_after_trap = to_trap
             self._pacer.rebase()
+        if self._state is RunState.RUNNING:
+            self._hypervisor.stop_after_trap, self._hypervisor.trapped = to_trap, ""
 
     def _step(self, control: Control, vm: str, vcpu: int) -> None:
         if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -208,7 +209,7 @@ class Machine:
     def _run(self) -> None:
         """Run guests for a while: until the wall clock is reached, or a request comes."""
         hypervisor = self._hypervisor
-        until = _FOREVER
+        until = NO_LIMIT
         if self._pace is Pace.REAL:
             until = hypervisor.cycles_of_ns(self._pacer.allowed_ns())
         traps = hypervisor.stop_after_trap
@@ -217,5 +218,13 @@ class Machine:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
         elif traps and hypervisor.trapped:
             self._halt(f"trap: {hypervisor.trapped}")
+        elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:
+            self._serve(block=True)
         elif hypervisor.now >= until:
-            self._serve(block=True, timeout=_NAP_S)
+            self._serve(block=True, timeout=self._nap(until))
+
+    def _nap(self, until: int) -> float:
+        """Seconds to sleep: while all guests wait, until the next event; a request wakes the thread anyway."""
+        hypervisor = self._hypervisor
+        ahead = hypervisor.ns_of_cycles(hypervisor.idle_until - until) / 1e9
+        return min(max(ahead, _SHORTEST_NAP_S), _LONGEST_NAP_S)

@@ -155,7 +155,7 @@ def register_bytes(vcpu: Vcpu) -> bytes:
 
 
 def read_memory(vcpu: Vcpu, address: int, size: int, space: str) -> bytes:
-    """Bytes in a vCPU's virtual, a VM's intermediate physical, or the board's address space. MachineError if unmapped."""
+    """Bytes at a virtual, intermediate physical or physical address. MachineError where nothing is mapped."""
     if not 0 <= size <= LONGEST_READ:
         raise MachineError(f"expected a size up to {LONGEST_READ} bytes (got {size})")
     vcpu.vm.load(vcpu)

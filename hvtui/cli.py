@@ -203,7 +203,8 @@ def _ordered_steps(
 
 
 def _on_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    # Textual draws on stderr.
+    return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def _app(machine: MachineConfig) -> int:

@@ -29,6 +29,7 @@ _KEEP = 1 << 16
 """Characters of a console that an expression is searched in, from the end."""
 _STATUS_REQUEST = re.compile(rb"\x1b\[\d*n")
 """A guest asking its terminal something: not passed on, since a real terminal would answer into our stdin."""
+_BROKEN_ESCAPE = re.compile(rb"(?:\x1b(?:\[\d*)?)?\Z")
 
 
 class _Output:
@@ -40,23 +41,28 @@ class _Output:
         self._partial = dict.fromkeys(names, b"")
 
     def write(self, name: str, data: bytes) -> None:
-        data = _STATUS_REQUEST.sub(b"", data)
-        if not self._prefix[name]:
-            self._stream.write(data)
-            return
-        *lines, self._partial[name] = (self._partial[name] + data).split(b"\n")
-        for line in lines:
-            self._stream.write(self._prefix[name] + line.rstrip(b"\r") + b"\n")
+        self._partial[name] += data
 
     def flush(self) -> None:
+        """Pass on what is complete: whole lines, or with one console all but a broken escape sequence."""
+        for name, prefix in self._prefix.items():
+            text = _STATUS_REQUEST.sub(b"", self._partial[name])
+            if prefix:
+                *lines, self._partial[name] = text.split(b"\n")
+                self._stream.writelines(prefix + line.rstrip(b"\r") + b"\n" for line in lines)
+            else:
+                cut = len(text) - len(_BROKEN_ESCAPE.findall(text)[0])
+                self._stream.write(text[:cut])
+                self._partial[name] = text[cut:]
         self._stream.flush()
 
     def close(self) -> None:
         """Write what is left of unfinished lines."""
+        self.flush()
         for name, rest in self._partial.items():
             if rest:
                 self._stream.write(self._prefix[name] + rest + b"\n")
-        self.flush()
+        self._stream.flush()
 
 
 class _Screen:

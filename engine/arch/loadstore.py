@@ -51,7 +51,7 @@ def _single(word: int) -> Transfer | None:
     if _bits(word, 26, 26):
         scale = (opc >> 1) << 2 | size
         return Transfer(0, 1 << scale, register, bool(opc & 1), vector=True) if scale <= 4 else None
-    if opc >= 2 and size == 3 or opc == 3 and size == 2:
+    if (opc >= 2 and size == 3) or (opc == 3 and size == 2):
         return None  # prefetch or unallocated
     return Transfer(0, 1 << size, register, opc != 0, opc >= 2, opc != 3)
 

@@ -105,7 +105,7 @@ def is_table(descriptor: int, level: int) -> bool:
 def is_leaf(descriptor: int, level: int) -> bool:
     if level == LEVELS - 1:
         return descriptor & 3 == VALID | TABLE_OR_PAGE
-    return 0 < level and descriptor & 3 == VALID
+    return level > 0 and descriptor & 3 == VALID
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,9 +108,14 @@ class Pl011:
         self._host.clear()
         self._update()
 
+    @property
+    def room(self) -> int:
+        """Typed bytes that the host's queue still takes."""
+        return HOST_QUEUE - len(self._host)
+
     def receive(self, data: bytes) -> int:
         """Queue typed bytes for the guest; returns how many were accepted (the rest found the queue full)."""
-        accepted = min(len(data), HOST_QUEUE - len(self._host))
+        accepted = min(len(data), self.room)
         self._host.extend(data[:accepted])
         self._fill()
         return accepted

@@ -33,7 +33,7 @@ _NOP = 0xD503201F
 _SVC_SYNDROME = 0x56001234
 
 
-class CalibrationError(api.UnsupportedUnicorn):
+class CalibrationError(api.UnsupportedUnicornError):
     """The CPU state of this Unicorn build was not found where it can be used."""
 
 
@@ -192,12 +192,12 @@ def layout() -> Layout:
         spsr_el1=_probe_cp(engine, env, (3, 0, 4, 0, 0), _PATTERN + 0x51, "SPSR_EL1"),
         hpfar=_probe_cp(engine, env, (3, 4, 6, 0, 4), 0x0000_0A5A_17C0_DE10, "HPFAR_EL2"),
         exception=_probe_exception(engine, env),
-        context_data=_probe_context(engine, env),
+        context_data=_probe_context(engine),
         counter=_probe_counter(engine),
     )
 
 
-def _probe_context(engine: Uc, env: int) -> int:
+def _probe_context(engine: Uc) -> int:
     for n in range(8):
         engine.reg_write(api.REG_X0 + n, _PATTERN + n * 0x1111)
     context = engine.context_save()

@@ -13,18 +13,17 @@ from unicorn import unicorn_const
 
 from engine.arch.sysreg import SysReg
 from engine.board.memory import PhysicalMemory
+from engine.cpu import hooks
 from engine.cpu import unicorn_api as api
 from engine.cpu.calibration import layout, locate_env
+from engine.cpu.stale_code import StaleCode
 from engine.cpu.state import CpuState, ExceptionRecord, VcpuContext
 
 _NEVER = 0xFFFF_FFFF_FFFF_FFF1
 """An address no instruction can have (misaligned), for the `until` of a slice."""
 _PSTATE_EL1H = 0x3C5
-_PSTATE_EL2H = 0x3C9
 _SCR_EL3_NS_HCE_RW = 1 << 10 | 1 << 8 | 1
-_IC_IALLUIS, _IC_IALLU, _IC_IVAU = (0, 1, 0), (0, 5, 0), (3, 5, 1)
 _TLBI_ALLE1 = api.CpRegister.of(1 << 14 | 4 << 11 | 8 << 7 | 7 << 3 | 4)
-_CACHE_LINE = 64
 _EXECUTE = unicorn_const.UC_PROT_EXEC
 _READ = unicorn_const.UC_PROT_READ
 _WRITE = unicorn_const.UC_PROT_WRITE
@@ -42,7 +41,7 @@ class CoreClient(Protocol):
     def on_timer_write(self, key: int, value: int) -> bool:
         """A write to a system register with CRn 14; True when it was taken."""
 
-    def on_external_abort(self, physical: int, write: bool) -> None:
+    def on_external_abort(self, physical: int) -> None:
         """The guest touched a physical address that nothing answers; PC is at the instruction."""
 
 
@@ -62,12 +61,11 @@ class Core:
         self._count = 0
         self._executed = 0
         self._stopped = False
+        self._stopped_at = 0
         self._running = False
         self._error: BaseException | None = None
-        self._stale_lines: list[int] = []
-        self._stale_physical: list[tuple[int, int]] = []
-        self._stale_all = False
-        self._unmapped: tuple[int, bool] = (0, False)
+        self._stale = StaleCode()
+        self._unmapped = 0
         self._cp = api.CpRegister()
         memory.map_into(self._uc)
         self._install_hooks()
@@ -90,27 +88,33 @@ class Core:
         self._executed = 0
         while True:
             status = self._start(count - self._executed)
-            if not (self._stale_all or self._stale_lines or self._stale_physical):
+            if not self._stale:
                 break
-            self._drop_stale_translations()
+            self._stale.drop(self)
             if self._stopped or status or self._executed >= count:
                 break
         if self._error is not None:
             error, self._error = self._error, None
             raise error
         if status:
-            self._client.on_external_abort(*self._unmapped)
+            self._client.on_external_abort(self._unmapped)
         return self._executed
 
     def _start(self, count: int) -> int:
         """One stretch of guest code; returns Unicorn's error code."""
         self._count = count
         self._counter.value = 0
+        self._stopped_at = 0
         self._running = True
         status = int(api.emu_start(self._handle, self.state.pc, _NEVER, 0, count))
         self._running = False
-        self._executed += min(self._counter.value, count)
+        self._executed += min(self._stopped_at or self._counter.value, count)
         return status
+
+    def _interrupt_for_stale_code(self) -> None:
+        """Leave the slice after an IC instruction; the engine counts one instruction more before it stops."""
+        self._stopped_at = self._counter.value
+        api.emu_stop(self._handle)
 
     def stop(self) -> None:
         """End the slice that runs, if any, after the instruction at hand; on the machine's thread only."""
@@ -148,17 +152,15 @@ class Core:
     # --- system registers --------------------------------------------------------------------
 
     def read(self, key: int) -> int:
-        """Read a system register of the model by its encoding."""
+        """Read a system register that the model has, by its encoding."""
         register = api.CpRegister.of(key)
-        if api.reg_read(self._handle, api.REG_CP, ctypes.byref(register)):
-            raise KeyError(key)
+        api.reg_read(self._handle, api.REG_CP, ctypes.byref(register))
         return int(register.val)
 
     def write(self, key: int, value: int) -> None:
-        """Write a system register of the model by its encoding; also refreshes the cached mode."""
+        """Write a system register that the model has, by its encoding; also refreshes the cached mode."""
         register = api.CpRegister.of(key, value)
-        if api.reg_write(self._handle, api.REG_CP, ctypes.byref(register)):
-            raise KeyError(key)
+        api.reg_write(self._handle, api.REG_CP, ctypes.byref(register))
 
     @property
     def pstate(self) -> int:
@@ -202,9 +204,9 @@ class Core:
         return None if physical is None else self._memory.read_u32(physical)
 
     def write_physical(self, address: int, data: bytes) -> None:
-        """Store for the guest from inside a trap; code translated from there is dropped after the slice."""
+        """Store for the guest from inside a trap; code translated from there is dropped before it runs on."""
         self._memory.write(address, data)
-        self._stale_physical.append((address, len(data)))
+        self._stale.add_physical(address, len(data))
         api.emu_stop(self._handle)
 
     def drop_code(self, ranges: list[tuple[int, int]]) -> None:
@@ -219,108 +221,26 @@ class Core:
         """Forget all translated code, after the host wrote into pages that may hold some."""
         self._uc.ctl_flush_tb()
 
-    def _drop_stale_translations(self) -> None:
-        """What the guest's IC instructions ask for; not possible inside a hook."""
-        lines, self._stale_lines = self._stale_lines, []
-        physical, self._stale_physical = self._stale_physical, []
-        if self._stale_all:
-            self._stale_all = False
-            self._uc.ctl_flush_tb()
-            return
-        for line in lines:
-            if self.translate(line, execute=True) is not None:
-                self._uc.ctl_remove_cache(line, line + _CACHE_LINE)
-            elif (address := self.translate(line)) is not None:
-                physical.append((address, _CACHE_LINE))
-        if physical:
-            self._drop_at_physical(physical)
-
-    def _drop_at_physical(self, ranges: list[tuple[int, int]]) -> None:
-        """Unicorn drops code by executable virtual address only: look through EL2, whose MMU is off."""
-        pstate = self.pstate
-        self.pstate = _PSTATE_EL2H
-        for address, size in ranges:
-            self._uc.ctl_remove_cache(address, address + size)
-        self.pstate = pstate
+    def drop_range(self, address: int, size: int) -> None:
+        """Forget code translated from a virtual range that is executable now."""
+        api.remove_cache(self._handle, address, address + size)
 
     # --- hooks -------------------------------------------------------------------------------
 
     def _install_hooks(self) -> None:
-        known: dict[int, ctypes.Array[ctypes.c_uint32]] = {}
-        registers = api.GENERAL_REGISTER
-        view_at = known.get
-
-        def fields(address: int) -> ctypes.Array[ctypes.c_uint32]:
-            """The fields of an api.CpRegister as words; the hooks' stack addresses recur, so views are kept."""
-            view = known[address] = (ctypes.c_uint32 * 8).from_address(address)
-            return view
-
-        client, x = self._client, self.state.x
-
-        def on_interrupt(_engine: int, number: int) -> None:
-            try:
-                client.on_exception(number)
-            except BaseException as error:
-                self.fail(error)
-
-        def on_mrs(_engine: int, register: int, address: int) -> int:
-            cp = view_at(address) or fields(address)
-            crn = cp[0]
-            if crn != 14 and crn != 0:
-                return 0
-            try:
-                key = cp[2] << 14 | cp[3] << 11 | crn << 7 | cp[1] << 3 | cp[4]
-                value = client.on_timer_read(key)
-            except BaseException as error:
-                self.fail(error)
-                return 1
-            if value is None:
-                return 0
-            target = registers.get(register)
-            if target is not None:
-                x[target] = value
-            return 1
-
-        def on_msr(_engine: int, _register: int, address: int) -> int:
-            cp = view_at(address) or fields(address)
-            if cp[0] != 14:
-                return 0
-            try:
-                key = cp[2] << 14 | cp[3] << 11 | 14 << 7 | cp[1] << 3 | cp[4]
-                return client.on_timer_write(key, cp[6] | cp[7] << 32)
-            except BaseException as error:
-                self.fail(error)
-                return 1
-
-        def on_sys(_engine: int, _register: int, address: int) -> int:
-            cp = view_at(address) or fields(address)
-            if cp[0] != 7:
-                return 0
-            operation = (cp[3], cp[1], cp[4])
-            if operation == _IC_IVAU:
-                self._stale_lines.append((cp[6] | cp[7] << 32) & -_CACHE_LINE)
-                api.emu_stop(self._handle)
-            elif operation in (_IC_IALLU, _IC_IALLUIS):
-                self._stale_all = True
-                api.emu_stop(self._handle)
-            return 0
-
-        def on_unmapped(_engine: int, access: int, address: int, _size: int, _value: int, _data: int) -> bool:
-            self._unmapped = (address, access == unicorn_const.UC_MEM_WRITE_UNMAPPED)
-            return False
-
-        self._callbacks = (
-            api.InterruptCallback(on_interrupt),
-            api.SystemCallback(on_mrs),
-            api.SystemCallback(on_msr),
-            api.SystemCallback(on_sys),
-            api.UnmappedCallback(on_unmapped),
-        )
-        interrupt, mrs, msr, sys, unmapped = self._callbacks
+        ram = self._memory
+        interrupt = hooks.interrupts(self._client, self.fail)
+        mrs = hooks.register_reads(self._client, self.state.x, self.fail)
+        msr = hooks.register_writes(self._client, self.fail)
+        sys = hooks.cache_maintenance(self._stale, self._interrupt_for_stale_code)
+        unmapped = hooks.unmapped_accesses(self._note_unmapped)
+        self._callbacks = (interrupt, mrs, msr, sys, unmapped)
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INTR, interrupt)
-        api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, mrs, api.INSN_MRS)
-        api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, msr, api.INSN_MSR)
-        api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, sys, api.INSN_SYS)
+        for callback, instruction in ((mrs, api.INSN_MRS), (msr, api.INSN_MSR), (sys, api.INSN_SYS)):
+            api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, callback, instruction)
         # A hook of this kind that covers RAM makes every store to RAM take a slow path, 15 times the cost.
-        for begin, end in ((0, self._memory.base - 1), (self._memory.base + self._memory.size, (1 << 64) - 1)):
+        for begin, end in ((0, ram.base - 1), (ram.base + ram.size, (1 << 64) - 1)):
             api.add_hook(self._uc, unicorn_const.UC_HOOK_MEM_UNMAPPED, unmapped, None, begin, end)
+
+    def _note_unmapped(self, physical: int) -> None:
+        self._unmapped = physical

@@ -79,16 +79,20 @@ _vmem_translate.restype = ctypes.c_int
 _vmem_translate.argtypes = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint64))
 
 _hook_add = uclib.uc_hook_add
+_ctl = uclib.uc_ctl
+_REMOVE_CACHE = unicorn_const.UC_CTL_IO_WRITE << 30 | 2 << 26 | unicorn_const.UC_CTL_TB_REMOVE_CACHE
 
 
-class UnsupportedUnicorn(RuntimeError):
+class UnsupportedUnicornError(RuntimeError):
     """This build of Unicorn is not one the machine knows how to drive."""
 
 
 def check_version() -> None:
-    """Raise UnsupportedUnicorn unless the binding is the pinned one."""
+    """Raise UnsupportedUnicornError unless the binding is the pinned one."""
     if unicorn.__version__ != SUPPORTED_VERSION:
-        raise UnsupportedUnicorn(f"unicorn {unicorn.__version__} is installed, this program needs {SUPPORTED_VERSION}")
+        raise UnsupportedUnicornError(
+            f"unicorn {unicorn.__version__} is installed, this program needs {SUPPORTED_VERSION}"
+        )
 
 
 def new_engine() -> Uc:
@@ -101,7 +105,7 @@ def new_engine() -> Uc:
 
 def handle_of(engine: Uc) -> ctypes.c_void_p:
     """The C handle of an engine (a pointer to `struct uc_struct`)."""
-    handle: ctypes.c_void_p = engine._uch
+    handle: ctypes.c_void_p = engine._uch  # noqa: SLF001 - the binding has no public name for it
     return handle
 
 
@@ -123,6 +127,11 @@ def add_hook(
     )
     if status != unicorn_const.UC_ERR_OK:
         raise UcError(status)
+
+
+def remove_cache(handle: ctypes.c_void_p, begin: int, end: int) -> None:
+    """Drop code translated from [begin, end), virtual addresses that are executable in the current regime."""
+    _ctl(handle, _REMOVE_CACHE, ctypes.c_uint64(begin), ctypes.c_uint64(end))
 
 
 def translate(handle: ctypes.c_void_p, address: int, access: int) -> int | None:

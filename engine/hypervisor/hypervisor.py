@@ -6,6 +6,8 @@ caller chose to stop.
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
 from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
@@ -15,13 +17,14 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
 from engine.views import VcpuState, VmRunState
 
-_LONGEST_SLICE = 1_000_000
-"""Cycles without looking at a stop request: some milliseconds of the host."""
+_LONGEST_SLICE = 200_000
+"""Cycles without looking at a stop request: a few milliseconds of the host, at most ten where code is new."""
 _LOCKSTEP = 20_000
 """Cycles that one physical core may run ahead of another."""
 _WAKE_FRACTION = 100
 """A vCPU that wakes another one on its core keeps running for this part of a time slice."""
-_FAR_FUTURE = 1 << 63
+NO_LIMIT: Final = 1 << 63
+"""A virtual time, or a number of instructions, that is never reached."""
 _NS_PER_MS = 1_000_000
 _WOKEN_BY_INTERRUPTS = (VcpuState.BLOCKED, VcpuState.WAITING)
 
@@ -84,23 +87,31 @@ class Hypervisor:
         return tick
 
     @property
+    def idle_until(self) -> int:
+        """Cycle before which nothing will happen by itself: now, unless every vCPU waits."""
+        return min(self._next_time(pcore) for pcore in self.cores)
+
+    @property
     def finished(self) -> bool:
         """Every VM is off or crashed."""
         return all(vm.state is not VmRunState.RUNNING for vm in self.vms)
 
     # --- running ---------------------------------------------------------------------------------
 
-    def advance(self, until: int, progress: int = _FAR_FUTURE) -> None:
+    def advance(self, until: int, progress: int = NO_LIMIT) -> None:
         """Run guests until virtual time `until` (cycles) or until `progress` instructions were executed.
 
-        Returns earlier when a stop is requested or every VM is off. With several cores a core that has
-        begun its turn finishes it, so that where a caller stops never changes the interleaving.
+        Returns earlier when a stop is requested or every VM is off; with NO_LIMIT also when nothing will
+        ever happen without input. With several cores a core that has begun its turn finishes it, so that
+        where a caller stops never changes the interleaving.
         """
         while not self.stop_requested and not self.finished and self.progress < progress:
-            pcore = self._turn()
-            if self._next_time(pcore) >= until:
-                self._catch_up(until)
+            earliest = self.idle_until
+            if earliest >= until:
+                if until < NO_LIMIT:
+                    self._catch_up(until)
                 return
+            pcore = self._turn()
             horizon = min(self._horizon, until) if len(self.cores) == 1 else self._horizon
             self._run_core(pcore, horizon, progress - self.progress)
 
@@ -110,7 +121,7 @@ class Hypervisor:
         if pcore is None or pcore.cycles >= self._horizon or not self._has_work(pcore):
             pcore = self._turn_of = min(self.cores, key=self._next_time)
             others = (self._next_time(other) for other in self.cores if other is not pcore)
-            self._horizon = min(others, default=_FAR_FUTURE) + _LOCKSTEP
+            self._horizon = min(others, default=NO_LIMIT) + _LOCKSTEP
         return pcore
 
     @staticmethod
@@ -137,7 +148,7 @@ class Hypervisor:
 
     def _next_event(self, pcore: PhysicalCore) -> int:
         """Cycle of the next timer or alarm that concerns vCPUs of this core (possibly in the past)."""
-        earliest = _FAR_FUTURE
+        earliest = NO_LIMIT
         for vcpu in pcore.vcpus:
             if vcpu.state is VcpuState.OFF:
                 continue

@@ -27,7 +27,7 @@ def extended(value: int, size: int, sign_extend: bool, sixty_four: bool) -> int:
     return value & (_MASK64 if sixty_four else 0xFFFF_FFFF)
 
 
-class Misaligned(Exception):
+class MisalignedError(Exception):
     """The access is not aligned to its size, which Device memory does not allow (Arm ARM B2.8.2)."""
 
 
@@ -39,7 +39,7 @@ class Mmio:
         self._names: dict[tuple[str, int, bool], str] = {}
 
     def access(self, vcpu: Vcpu, abort: DataAbort, ipa: int) -> bool:
-        """Emulate the access at PC and step over it; False when no device can take it. Raises Misaligned."""
+        """Emulate the access at PC and step over it; False when no device can take it. Raises MisalignedError."""
         if abort.cache_maintenance:
             return self._maintenance(vcpu, ipa)
         word = vcpu.vm.core.instruction()
@@ -57,7 +57,7 @@ class Mmio:
         if found is None:
             return False
         if ipa % size:
-            raise Misaligned
+            raise MisalignedError
         state = vcpu.vm.core.state
         if abort.write:
             value = 0 if register == XZR else state.x[register]
@@ -81,7 +81,7 @@ class Mmio:
         if not all(found):
             return False
         if ipa % access.transfers[0].size:
-            raise Misaligned
+            raise MisalignedError
         state = vcpu.vm.core.state
         for part, place in zip(access.transfers, found, strict=True):
             if place is not None:

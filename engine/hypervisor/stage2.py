@@ -37,8 +37,18 @@ IPA_BITS: Final = 39
 _BLOCK_LEVEL, _PAGE_LEVEL = 2, 3
 
 
-class TableMemoryExhausted(Exception):
+class TableMemoryExhaustedError(Exception):
     """The firmware's carve-out holds no more translation tables."""
+
+
+def _pieces(ipa: int, address: int, size: int) -> Iterator[tuple[int, int]]:
+    """(offset, level) of the blocks and pages that a range is mapped with."""
+    offset = 0
+    while offset < size:
+        fits = (ipa + offset | address + offset) % BLOCK_2M == 0 and size - offset >= BLOCK_2M
+        level = _BLOCK_LEVEL if fits else _PAGE_LEVEL
+        yield offset, level
+        offset += level_size(level)
 
 
 class TableAllocator:
@@ -51,13 +61,13 @@ class TableAllocator:
         self._free: list[int] = []
 
     def take(self) -> int:
-        """Address of a zeroed page; raises TableMemoryExhausted."""
+        """Address of a zeroed page; raises TableMemoryExhaustedError."""
         if self._free:
             page = self._free.pop()
         elif self._next < self._end:
             page, self._next = self._next, self._next + PAGE
         else:
-            raise TableMemoryExhausted(f"all of the translation table memory up to {self._end:#x} is in use")
+            raise TableMemoryExhaustedError(f"all of the translation table memory up to {self._end:#x} is in use")
         self._memory.fill_zero(page, PAGE)
         return page
 
@@ -90,17 +100,30 @@ class Stage2:
     def map(self, ipa: int, leaf: S2Leaf, size: int) -> None:
         """Map [ipa, ipa + size) to leaf.address onwards, with 2 MB blocks where both addresses allow.
 
-        All three must be multiples of 4 KB and the range unmapped; raises ValueError where it is not.
+        All three must be multiples of 4 KB. Raises ValueError where something is mapped already, and
+        TableMemoryExhaustedError; then nothing has changed.
         """
-        if any(self.lookup(page) for page in range(ipa, ipa + size, PAGE if size < BLOCK_2M else BLOCK_2M)):
+        if self._anything_in(ipa, ipa + size):
             raise ValueError(f"{ipa:#x}+{size:#x} is already mapped")
-        done = 0
-        while done < size:
-            fits = (ipa + done | leaf.address + done) % BLOCK_2M == 0 and size - done >= BLOCK_2M
-            level = _BLOCK_LEVEL if fits else _PAGE_LEVEL
-            here = replace(leaf, address=leaf.address + done)
-            self._memory.write_u64(self._entry(ipa + done, level), here.encode(level))
-            done += level_size(level)
+        written: list[int] = []
+        try:
+            for offset, level in _pieces(ipa, leaf.address, size):
+                entry = self._entry(ipa + offset, level)
+                self._memory.write_u64(entry, replace(leaf, address=leaf.address + offset).encode(level))
+                written.append(entry)
+        except TableMemoryExhaustedError:
+            for entry in written:
+                self._memory.write_u64(entry, 0)
+            raise
+
+    def _anything_in(self, start: int, end: int) -> bool:
+        """Whether any page of [start, end) is mapped."""
+        while start < end:
+            last = self.walk(start)[-1]
+            if is_leaf(last.descriptor, last.level):
+                return True
+            start = (start // level_size(last.level) + 1) * level_size(last.level)
+        return False
 
     def _entry(self, ipa: int, level: int) -> int:
         """Address of the entry for an IPA at a level, making the tables above it and splitting blocks."""
@@ -114,7 +137,7 @@ class Stage2:
         return table + 8 * index(ipa, level)
 
     def _make_table(self, slot: int, descriptor: int, level: int) -> int:
-        """Replace an invalid entry or a block by a table that maps the same (break before make is the caller's TLBI)."""
+        """Replace an invalid entry or a block by a table that maps the same; the caller flushes the TLB."""
         page = self._tables.take()
         if is_leaf(descriptor, level):
             leaf = S2Leaf.decode(descriptor, level)

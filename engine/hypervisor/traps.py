@@ -16,7 +16,7 @@ from engine.cpu.state import XZR
 from engine.events import ExceptionInjected, Trap
 from engine.ffa import abi
 from engine.hypervisor.hcr import HCR_TDZ
-from engine.hypervisor.mmio import Misaligned, Mmio
+from engine.hypervisor.mmio import MisalignedError, Mmio
 from engine.hypervisor.psci import Psci
 from engine.hypervisor.sysregs import GuestSysregs
 from engine.views import VmRunState
@@ -69,7 +69,7 @@ class GuestTraps:
             self._sysregs = GuestSysregs(self._vm, self._hypervisor)
         return self._sysregs
 
-    def on_external_abort(self, physical: int, write: bool) -> None:
+    def on_external_abort(self, physical: int) -> None:
         """Stage 2 never maps what nothing backs, so this is a host-side inconsistency of the tables."""
         vcpu = self._vm.loaded
         if vcpu is not None:
@@ -194,12 +194,12 @@ class GuestTraps:
     def _sysreg(self, vcpu: Vcpu, esr: int) -> None:
         access = SysregAccess(esr)
         if access.key == _DC_ZVA:
-            self._zero_block(vcpu, access.register)
+            self._zero_block(access.register)
         else:
             self._report(vcpu, EC.SYSREG, "read" if access.read else "write", access.key, 0)
             self._inject_undefined(vcpu)
 
-    def _zero_block(self, vcpu: Vcpu, register: int) -> None:
+    def _zero_block(self, register: int) -> None:
         """DC ZVA from a guest that ignores DCZID_EL0.DZP."""
         core = self._vm.core
         address = (0 if register == XZR else core.state.x[register]) & -_ZVA_BYTES
@@ -251,7 +251,7 @@ class GuestTraps:
             if self._mmio.access(vcpu, abort, ipa):
                 return
             status = FaultStatus.EXTERNAL
-        except Misaligned:
+        except MisalignedError:
             status = FaultStatus.ALIGNMENT
         self._report(vcpu, EC.DATA_ABORT_LOWER, "stage-2 data abort", 0, ipa)
         self._inject_abort(vcpu, abort, status, far)

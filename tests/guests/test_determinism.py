@@ -165,10 +165,7 @@ def compare(machine: MachineConfig, until: int, progress: int, seeds: int) -> No
         assert pieces.digest() == whole.digest()
 
 
-CORES = [
-    1,
-    pytest.param(2, marks=pytest.mark.xfail(reason="DEFECT: advance leaves a core behind its limit", strict=False)),
-]
+CORES = [1, 2]
 
 
 @pytest.mark.parametrize("cores", CORES)
@@ -199,7 +196,6 @@ def test_stopping_does_not_change_what_goes_wrong(tmp_path: Path, name: str, ins
     compare(guest_machine(tmp_path, name, 1), FOREVER, instructions, 3)
 
 
-@pytest.mark.xfail(reason="DEFECT: an IC instruction counts twice, unless a slice ends there")
 def test_stopping_at_an_ic_instruction_does_not_change_the_time(tmp_path: Path) -> None:
     program = Program().constant(1, RAM_BASE).label("again").emit(a.ic_ivau(1), a.add(0, 0, 1)).b("again")
     machine = machine_config(tmp_path, program)

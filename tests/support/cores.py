@@ -25,7 +25,7 @@ class Client:
         """(number, syndrome, PC, target level)"""
         self.faults: list[int] = []
         """The fault address register as each exception found it."""
-        self.aborts: list[tuple[int, bool]] = []
+        self.aborts: list[int] = []
         self.timer: dict[int, int] = {}
         self.written: list[tuple[int, int]] = []
         self.counts: list[int] = []
@@ -51,8 +51,8 @@ class Client:
         self.written.append((key, value))
         return True
 
-    def on_external_abort(self, physical: int, write: bool) -> None:
-        self.aborts.append((physical, write))
+    def on_external_abort(self, physical: int) -> None:
+        self.aborts.append(physical)
 
 
 class Rig:

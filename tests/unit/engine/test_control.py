@@ -123,7 +123,6 @@ def test_an_injected_interrupt_wakes_and_is_acknowledged(tmp_path: Path, intid: 
     assert (raised.intid, raised.source) == (intid, "injected")
 
 
-@pytest.mark.xfail(reason="DEFECT: Control.run_instructions lets an idle machine's time jump to 2**62, where it ends")
 def test_running_an_idle_machine_does_not_use_up_all_time(tmp_path: Path) -> None:
     bench = tiny(tmp_path, taker()).run(1000)
     bench.control.inject("vm0", 3)

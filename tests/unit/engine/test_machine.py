@@ -30,8 +30,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Makes machines on threads, and stops them afterwards."""
     machines: list[Machine] = []
 
-    def make(*guests: Guest | Program, running: bool = True, pace: Pace = Pace.MAX) -> Machine:
-        machine = Machine(machine_config(tmp_path, *guests), pace=pace, digest=True)
+    def make(
+        *guests: Guest | Program, running: bool = True, pace: Pace = Pace.MAX, time_slice_ms: float = 10
+    ) -> Machine:
+        machine = Machine(machine_config(tmp_path, *guests, time_slice_ms=time_slice_ms), pace=pace, digest=True)
         machines.append(machine)
         machine.start(running)
         return machine
@@ -91,7 +93,7 @@ def test_a_pause_holds_everything_still(start: Start) -> None:
 @pytest.mark.parametrize("program", [spin(), trapper()], ids=["spinning", "trapping"])
 def test_a_pause_is_answered_at_once(start: Start, program: Program) -> None:
     """Within 20 ms on a host with time to spare; one good try out of many is enough to tell."""
-    machine = start(program)
+    machine = start(program, time_slice_ms=1000)
     best = float(PATIENCE)
     for _ in range(20):
         time.sleep(0.003)
@@ -121,7 +123,6 @@ def test_run_to_trap_stops_right_after_the_next_one(start: Start) -> None:
     assert seen.vms[0].vcpus[0].exits == 1
 
 
-@pytest.mark.xfail(reason="DEFECT: the trap of the last run to a trap is still there, and ends the next one")
 def test_a_second_run_to_a_trap_waits_for_a_new_one(start: Start) -> None:
     """Requests that come meanwhile, such as a front end's look at it, do not end it."""
     machine = start(Program().call(Function.VERSION).label("x").emit(a.add(5, 5, 1)).b("x"), running=False)
@@ -131,7 +132,6 @@ def test_a_second_run_to_a_trap_waits_for_a_new_one(start: Start) -> None:
     assert {view(machine).state for _ in range(10)} == {RunState.RUNNING}
 
 
-@pytest.mark.xfail(reason="DEFECT: at full pace an idle machine's time jumps to 2**62 cycles, where it ends")
 def test_an_idle_machine_at_full_pace_still_takes_input(start: Start) -> None:
     program = enable_interrupts(Program(), 3).emit(a.WFI).call(Function.SYSTEM_OFF)
     machine = start(program)
@@ -269,16 +269,14 @@ def test_in_real_time_an_idle_machine_does_get_on(start: Start) -> None:
 
 
 def test_a_pause_is_not_made_up_for(start: Start) -> None:
-    begun = time.monotonic_ns()
     machine = start(Program(a.WFI), pace=Pace.REAL)
     machine.pause().result(PATIENCE)
     paused_at = view(machine).nanoseconds
-    time.sleep(0.2)
+    time.sleep(0.08)
     resumed = time.monotonic_ns()
     machine.resume().result(PATIENCE)
     time.sleep(0.02)
     assert view(machine).nanoseconds - paused_at <= time.monotonic_ns() - resumed
-    assert resumed - begun >= 200_000_000
 
 
 @pytest.mark.parametrize("pace", Pace)

@@ -12,7 +12,7 @@ from unicorn import Uc
 from engine.cpu import calibration
 from engine.cpu import unicorn_api as api
 from engine.cpu.calibration import CalibrationError, layout
-from engine.cpu.unicorn_api import UnsupportedUnicorn
+from engine.cpu.unicorn_api import UnsupportedUnicornError
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def forgetful() -> Iterator[None]:
 
 
 def refusal() -> str:
-    with pytest.raises(UnsupportedUnicorn) as caught:
+    with pytest.raises(UnsupportedUnicornError) as caught:
         layout()
     message = str(caught.value)
     assert "\n" not in message

@@ -181,7 +181,7 @@ def test_a_vcpu_that_has_run_is_already_on(tmp_path: Path) -> None:
     program.label("wait").emit(a.subs(5, 5, 1)).b_cond(a.NE, "wait")
     store_result(program.call(Function.CPU_ON | SMC64, 1, RAM_BASE + 0x800, 0), 0, 0)
     store_result(program.call(Function.AFFINITY_INFO | SMC64, 1, 0), 0, 1)
-    bench = tiny(tmp_path, Guest(program.loop().at(0x800).loop(), vcpus=2)).run(4_000_000)
+    bench = tiny(tmp_path, Guest(program.loop().at(0x800).loop(), vcpus=2)).run(6_000_000)
     assert bench.words(DATA, 2) == [x(Result.ALREADY_ON), AffinityState.ON]
 
 
