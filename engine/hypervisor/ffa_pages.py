@@ -14,7 +14,7 @@ from engine.board.memory import PhysicalMemory
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
 from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
-from engine.hypervisor.stage2 import IPA_BITS, TableMemoryExhausted
+from engine.hypervisor.stage2 import IPA_BITS, TableMemoryExhaustedError
 from engine.hypervisor.vm import Vm
 
 
@@ -67,7 +67,7 @@ def prepare(vm: Vm, ranges: Sequence[Range]) -> None:
     try:
         for piece in ranges:
             vm.stage2.prepare(*piece)
-    except TableMemoryExhausted as error:
+    except TableMemoryExhaustedError as error:
         tidy(vm, ranges)
         raise FfaError(Code.NO_MEMORY, str(error)) from None
     vm.core.flush_tlb()

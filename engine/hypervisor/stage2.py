@@ -179,7 +179,7 @@ class Stage2:
     def prepare(self, ipa: int, pages: int) -> None:
         """Make page entries for a range, splitting blocks, so that `write_pages` cannot fail.
 
-        Raises TableMemoryExhausted; what is mapped, and how, has not changed then either.
+        Raises TableMemoryExhaustedError; what is mapped, and how, has not changed then either.
         """
         for first, _ in _by_table(ipa, pages):
             self._entry(first, _PAGE_LEVEL)
