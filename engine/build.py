@@ -10,6 +10,7 @@ from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
 from engine.config import MachineConfig, VmConfig
 from engine.events import ConsoleOutput, EventRing
+from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
 from engine.hypervisor.psci import Psci
@@ -28,6 +29,8 @@ class System:
     memory: PhysicalMemory
     hypervisor: Hypervisor
     events: EventRing
+    ffa: FfaProxy | None = None
+    """The FF-A relayer, where the machine has one."""
 
     @property
     def vms(self) -> list[Vm]:
@@ -53,6 +56,7 @@ class _Builder:
         self.hypervisor = Hypervisor(config, events)
         self._psci = Psci(self.hypervisor)
         self._mmio = Mmio(self.hypervisor)
+        self.ffa = FfaProxy(self.hypervisor, self.memory, config.ffa) if config.ffa is not None else None
 
     def add_vm(self, config: VmConfig, vmid: int) -> None:
         images = load_guest(config, self.config.seed)
@@ -66,9 +70,11 @@ class _Builder:
         )
         vm.wire(vgic, self._uart(vm), self._rtc(vm))
         self.hypervisor.add_vm(vm)
+        if self.ffa is not None:
+            self.ffa.add_vm(vm)
 
     def _traps(self, vm: Vm) -> GuestTraps:
-        return GuestTraps(vm, self.hypervisor, self._psci, self._mmio)
+        return GuestTraps(vm, self.hypervisor, self._psci, self._mmio, self.ffa)
 
     def _raise_spi(self, vm: Vm, spi: int, source: str, level: bool) -> None:
         intid = SPI_BASE + spi
@@ -97,6 +103,6 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     builder = _Builder(config, EventRing(event_capacity, digest))
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
-    system = System(config, builder.memory, builder.hypervisor, builder.events)
+    system = System(config, builder.memory, builder.hypervisor, builder.events, builder.ffa)
     system.hypervisor.power_on()
     return system

@@ -13,9 +13,9 @@ import msgspec
 
 from engine import machine_file, paths
 from engine.board.memory_map import BLOCK_SIZE, FIRMWARE_SIZE, GIB, KIB, MIB, RAM_BASE, RAM_LIMIT
-from engine.machine_file import ConfigError, ImageFormat, MachineFile, VmSection, shown
+from engine.machine_file import ConfigError, FfaSection, ImageFormat, MachineFile, VmSection, shown
 
-__all__ = ["BoardConfig", "ConfigError", "MachineConfig", "VmConfig", "from_tables", "load"]
+__all__ = ["BoardConfig", "ConfigError", "FfaSection", "MachineConfig", "VmConfig", "from_tables", "load"]
 
 _UNITS = {"K": KIB, "M": MIB, "G": GIB}
 _MAX_RAM = 4 * GIB
@@ -86,6 +86,8 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     board: BoardConfig
     vms: tuple[VmConfig, ...]
+    ffa: FfaSection | None = None
+    """How the hypervisor relays FF-A; None when it does not."""
 
 
 def load(file: str | Path, overrides: Iterable[str] = ()) -> MachineConfig:
@@ -121,6 +123,7 @@ class _Resolver:
             vms.append(self._vm(f"vm[{index}]", section, cores, first))
         self._names(vms)
         self._no_overlap(vms)
+        self._ffa(parsed.ffa)
         return MachineConfig(
             file=self._file,
             name=parsed.machine.name or self._file.stem,
@@ -129,7 +132,12 @@ class _Resolver:
             seed=parsed.machine.seed,
             board=self._board(parsed.board, vms),
             vms=tuple(vms),
+            ffa=parsed.ffa,
         )
+
+    def _ffa(self, section: FfaSection | None) -> None:
+        if section is not None and section.npi == section.sri:
+            raise self._refuse("ffa.sri", "another INTID than ffa.npi", str(section.sri))
 
     def _board(self, section: machine_file.BoardSection, vms: list[VmConfig]) -> BoardConfig:
         seconds = int(section.wall_time.timestamp())

@@ -55,6 +55,26 @@ class PsciCall(Event, frozen=True):
     """Signed: 0 or positive is success, negative a PSCI error."""
 
 
+class FfaCall(Event, frozen=True):
+    """One FF-A call with its answer (DEN0077A v1.2)."""
+
+    endpoint: int
+    """Partition id of the caller."""
+    function: str
+    call: str
+    """The call in one line, decoded."""
+    result: str
+    """The answer in one line; "waits" where it comes later, as an `FfaAnswer`."""
+
+
+class FfaAnswer(Event, frozen=True):
+    """A call that waited is answered: MSG_WAIT, a direct request or response, FFA_RUN."""
+
+    endpoint: int
+    """Partition id of the one that waited."""
+    result: str
+
+
 class Interrupt(Event, frozen=True):
     """A virtual interrupt became pending for a vCPU."""
 

@@ -20,9 +20,10 @@ from engine.board import memory_map
 from engine.errors import MachineError
 from engine.paths import CACHE_PREFIX
 
-SECTIONS = ("machine", "board", "vm")
+SECTIONS = ("machine", "board", "ffa", "vm")
 """Names a VM may not have, because `--set` already means something else by them."""
 
+_TABLES = SECTIONS[:-1]
 PATH_KEYS = ("image", "initrd", "dtb")
 
 # `(?!\n)`: `$` alone would let a final newline through.
@@ -49,6 +50,8 @@ Size = (
 Address = Annotated[int, Meta(ge=0)]
 PathText = Annotated[str, Meta(min_length=1, description="relative to the machine file, or cache:NAME")]
 ImageFormat = Literal["auto", "elf", "linux", "raw"]
+OwnerAccess = Literal["read-only", "read-write"]
+_CHOICES = {"format": get_args(ImageFormat), "owner_access_on_share": get_args(OwnerAccess)}
 
 
 class ConfigError(MachineError):
@@ -112,12 +115,36 @@ class VmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Whether the guest has a PL011."""
 
 
+class FfaSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[ffa]: the hypervisor relays FF-A (DEN0077A v1.2) for its VMs. Without this section it answers NOT_SUPPORTED."""
+
+    owner_access_on_share: OwnerAccess = "read-only"
+    """What the owner of shared memory keeps until it reclaims it."""
+    allow_donate: bool = False
+    """Whether MEM_DONATE exists."""
+    vm_to_vm: bool = True
+    """Whether VMs know of each other; without, each sees itself and the secure partitions."""
+    npi: Annotated[int, Meta(ge=0, le=15, description="INTID")] = 8
+    """SGI that tells a VM of pending notifications; software finds it by FEATURES."""
+    sri: Annotated[int, Meta(ge=0, le=15, description="INTID")] = 9
+    """SGI that tells the first VM, the primary scheduler, whom to run."""
+    max_transactions: Annotated[int, Meta(ge=1, le=4096)] = 16
+    """Memory transactions at one time; NO_MEMORY above."""
+    max_endpoints: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Endpoints with notification bitmaps; NO_MEMORY above."""
+    max_receivers: Annotated[int, Meta(ge=1, le=8)] = 8
+    """Borrowers of one transaction; INVALID_PARAMETERS above."""
+    max_buffer_pages: Annotated[int, Meta(ge=1, le=63)] = 1
+    """Pages of each RX and TX buffer."""
+
+
 class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole machine file."""
 
     vm: Annotated[list[VmSection], Meta(min_length=1, max_length=8)]
     machine: MachineSection = MachineSection()
     board: BoardSection = BoardSection()
+    ffa: FfaSection | None = None
 
 
 def json_schema() -> dict[str, Any]:
@@ -167,7 +194,8 @@ def _explain(message: str, raw: Mapping[str, Any]) -> tuple[str, str]:
     if ", got " in problem:
         problem = problem.partition(", got ")[0]
     if problem.startswith("invalid enum value"):
-        problem = f"expected one of {', '.join(get_args(ImageFormat))}"
+        choices = _CHOICES.get(key.rpartition(".")[2], ())
+        problem = f"expected one of {', '.join(choices)}"
     problem = _IN_WORDS.get(problem, problem)
     return key, f"{problem} (got {shown(_value_at(raw, key))})"
 
@@ -183,7 +211,7 @@ def _value_at(raw: object, key: str) -> object:
 
 
 def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str], directory: Path | None = None) -> dict[str, Any]:
-    """A copy of `raw` with each `KEY=VALUE` set; KEY begins with `machine`, `board` or the name of a VM.
+    """A copy of `raw` with each `KEY=VALUE` set; KEY begins with `machine`, `board`, `ffa` or the name of a VM.
 
     VALUE is read as TOML, and as plain text where it is not TOML. Relative paths are relative to
     `directory` (default: the current one), not to the machine file. ConfigError names the override.
@@ -210,14 +238,14 @@ def _toml_value(text: str) -> object:
 
 
 def _section(raw: dict[str, Any], name: str, override: str) -> dict[str, Any]:
-    """The table that `name` means: [machine], [board], or the VM of that name."""
-    if name in ("machine", "board"):
+    """The table that `name` means: [machine], [board], [ffa], or the VM of that name."""
+    if name in _TABLES:
         section = raw.setdefault(name, {})
     else:
         section = next((vm for vm in _tables(raw.get("vm")) if vm.get("name") == name), None)
     if not isinstance(section, dict):
         names = [str(vm.get("name")) for vm in _tables(raw.get("vm"))]
-        raise ConfigError("--set", override, f"expected one of {', '.join(['machine', 'board', *names])} (got {name})")
+        raise ConfigError("--set", override, f"expected one of {', '.join([*_TABLES, *names])} (got {name})")
     return section
 
 

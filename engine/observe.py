@@ -10,6 +10,7 @@ from engine.build import System
 from engine.errors import MachineError
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
+from engine.observe_ffa import ffa_view
 from engine.views import (
     CoreView,
     MachineView,
@@ -69,6 +70,7 @@ def machine_view(system: System, state: RunState, detail: str) -> MachineView:
         cores=tuple(
             CoreView(core.index, core.cycles, core.busy, _running_name(core.current)) for core in hypervisor.cores
         ),
+        ffa=ffa_view(system.ffa) if system.ffa is not None else None,
     )
 
 

@@ -26,6 +26,10 @@ class VcpuState(enum.StrEnum):
     RUNNING = "running"
     BLOCKED = "blocked"
     """Waiting in WFI for an interrupt."""
+    WAITING = "waiting"
+    """In FFA_MSG_WAIT, or done with a direct request: a message, FFA_RUN or an interrupt ends it."""
+    CALLING = "calling"
+    """In an FF-A direct request or FFA_RUN until the callee answers; interrupts stay pending."""
 
 
 class VmRunState(enum.StrEnum):
@@ -82,6 +86,71 @@ class CoreView(msgspec.Struct, frozen=True):
     """`vm0/1`, or "" when idle."""
 
 
+class FfaPartitionView(msgspec.Struct, frozen=True):
+    """One FF-A endpoint: a VM, or a secure partition of the stub."""
+
+    id: int
+    name: str
+    version: str
+    """As negotiated; "" for a partition that the stub only pretends."""
+    tx: int
+    rx: int
+    """IPA of the buffers; 0 where none are mapped."""
+    buffer_pages: int
+    rx_owner: str
+    """`producer` when RX is free, `consumer` when the endpoint has it."""
+    rx_content: str
+    """`message`, `memory descriptor`, ... of a full RX buffer, else ""."""
+
+
+class FfaBorrowerView(msgspec.Struct, frozen=True):
+    """One borrower of a transaction."""
+
+    endpoint: int
+    state: str
+    """`offered`, `retrieved` or `relinquished`."""
+    offered: str
+    granted: str
+    """Permissions it has; "" unless retrieved."""
+    ranges: tuple[tuple[int, int], ...]
+    """(IPA, pages) where it has them."""
+
+
+class FfaTransactionView(msgspec.Struct, frozen=True):
+    """A memory transaction between send and reclaim."""
+
+    handle: int
+    tag: int
+    kind: str
+    """`share`, `lend` or `donate`."""
+    owner: int
+    attributes: str
+    pages: int
+    ranges: tuple[tuple[int, int], ...]
+    """(IPA, pages) of the owner."""
+    borrowers: tuple[FfaBorrowerView, ...]
+
+
+class FfaNotificationView(msgspec.Struct, frozen=True):
+    """The notification bitmaps of one endpoint."""
+
+    endpoint: int
+    vcpus: int
+    bound: tuple[tuple[int, int], ...]
+    """(bit, sender); bits of SPs and of VMs are different ones."""
+    pending_sp: int
+    pending_vm: int
+    pending_framework: int
+
+
+class FfaView(msgspec.Struct, frozen=True):
+    """Everything the FF-A relayer knows."""
+
+    partitions: tuple[FfaPartitionView, ...]
+    transactions: tuple[FfaTransactionView, ...]
+    notifications: tuple[FfaNotificationView, ...]
+
+
 class MachineView(msgspec.Struct, frozen=True):
     """The whole machine at one instruction boundary."""
 
@@ -98,6 +167,8 @@ class MachineView(msgspec.Struct, frozen=True):
     """Events emitted so far (sequence number of the next one)."""
     vms: tuple[VmView, ...]
     cores: tuple[CoreView, ...]
+    ffa: FfaView | None = None
+    """None where the machine has no FF-A."""
 
 
 class RegisterGroup(msgspec.Struct, frozen=True):

@@ -11,6 +11,8 @@ from engine.events import (
     ConsoleOutput,
     Event,
     ExceptionInjected,
+    FfaAnswer,
+    FfaCall,
     HostInput,
     Interrupt,
     PsciCall,
@@ -57,7 +59,7 @@ def describe(event: Event) -> Line:
         case VmState():
             style = Ink.RED if event.state == "crashed" else Ink.GREEN
             return Line("✖" if event.state == "crashed" else "●", "state", _state(event), style)
-    return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
+    return _other(event)
 
 
 def printable(data: bytes) -> str:
@@ -78,6 +80,14 @@ def _trap(event: Trap) -> str:
 def _result(result: int) -> str:
     name = getattr(result, "name", "")
     return f"{name} ({int(result)})" if name else str(result)
+
+
+def _other(event: Event) -> Line:
+    if isinstance(event, FfaCall):
+        return Line("◇", "ff-a", f"{event.call} = {event.result}", Ink.VIOLET)
+    if isinstance(event, FfaAnswer):
+        return Line("◇", "ff-a", f"continues with {event.result}", Ink.VIOLET)
+    return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
 
 
 def _host(event: HostInput) -> str:

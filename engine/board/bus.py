@@ -72,6 +72,10 @@ class Bus:
         insort(self._attachments, new, key=lambda attachment: attachment.base)
         insort(self._bases, base)
 
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether a device has a byte of [start, end)."""
+        return any(start < attachment.end and attachment.base < end for attachment in self._attachments)
+
     def find(self, address: int, size: int) -> tuple[Device, int] | None:
         """The device that holds all of [address, address + size) and the offset inside it, else None."""
         index = bisect_right(self._bases, address) - 1

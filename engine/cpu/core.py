@@ -209,6 +209,15 @@ class Core:
         self._stale.add_physical(address, len(data))
         api.emu_stop(self._handle)
 
+    def drop_code(self, ranges: list[tuple[int, int]]) -> None:
+        """Forget code translated from physical (address, size) ranges: other engines may have written there."""
+        for address, size in ranges:
+            self._stale.add_physical(address, size)
+        if self._running:
+            api.emu_stop(self._handle)
+        else:
+            self._stale.drop(self)
+
     def drop_translations(self) -> None:
         """Forget all translated code, after the host wrote into pages that may hold some."""
         self._uc.ctl_flush_tb()

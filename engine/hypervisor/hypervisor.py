@@ -26,6 +26,7 @@ _WAKE_FRACTION = 100
 NO_LIMIT: Final = 1 << 63
 """A virtual time, or a number of instructions, that is never reached."""
 _NS_PER_MS = 1_000_000
+_WOKEN_BY_INTERRUPTS = (VcpuState.BLOCKED, VcpuState.WAITING)
 
 
 class Hypervisor:
@@ -254,7 +255,7 @@ class Hypervisor:
     def interrupts_changed(self, vcpu: Vcpu) -> None:
         """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
         vcpu.interrupts_changed = True
-        if vcpu.state is VcpuState.BLOCKED and vcpu.vm.vgic.wakes(vcpu.index):
+        if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.vgic.wakes(vcpu.index):
             self._wake(vcpu)
 
     def _wake(self, vcpu: Vcpu) -> None:
@@ -316,6 +317,15 @@ class Hypervisor:
     def block(self, vcpu: Vcpu, state: VcpuState, why: str) -> None:
         vcpu.state = state
         self._emit(Blocked(self.now, vcpu.vm.name, vcpu.index, why))
+        vcpu.vm.core.stop()
+
+    def resume(self, vcpu: Vcpu) -> None:
+        """What a vCPU waited for has come."""
+        self._wake(vcpu)
+
+    def give_way(self, vcpu: Vcpu) -> None:
+        """End the time slice of a running vCPU, so that another one of its core may have the rest."""
+        vcpu.pcore.slice_end = vcpu.pcore.now
         vcpu.vm.core.stop()
 
     def start_vcpu(self, vcpu: Vcpu) -> None:

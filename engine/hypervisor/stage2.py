@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -73,6 +73,14 @@ class TableAllocator:
 
     def give_back(self, page: int) -> None:
         self._free.append(page)
+
+
+def _by_table(ipa: int, pages: int) -> Iterator[tuple[int, int]]:
+    """A range cut where tables of pages end: (first IPA, pages)."""
+    while pages:
+        count = min(pages, (BLOCK_2M - ipa % BLOCK_2M) // PAGE)
+        yield ipa, count
+        ipa, pages = ipa + count * PAGE, pages - count
 
 
 class Stage2:
@@ -167,6 +175,60 @@ class Stage2:
         """Set or (None) remove the leaf of one page, splitting a block; the caller flushes the TLB."""
         value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
         self._memory.write_u64(self._entry(ipa, _PAGE_LEVEL), value)
+
+    def prepare(self, ipa: int, pages: int) -> None:
+        """Make page entries for a range, splitting blocks, so that `write_pages` cannot fail.
+
+        Raises TableMemoryExhaustedError; what is mapped, and how, has not changed then either.
+        """
+        for first, _ in _by_table(ipa, pages):
+            self._entry(first, _PAGE_LEVEL)
+
+    def release(self, ipa: int, pages: int) -> None:
+        """Give back page tables of a range that map nothing."""
+        for first, _ in _by_table(ipa, pages):
+            self._give_back_if_empty(first)
+
+    def read_pages(self, ipa: int, pages: int) -> Iterator[S2Leaf | None]:
+        """What maps each page of a range: one walk for each 2 MB."""
+        for first, count in _by_table(ipa, pages):
+            steps = self.walk(first)
+            if not steps or steps[-1].level < _PAGE_LEVEL:
+                yield from self._of_block(first, count, steps)
+                continue
+            entry = steps[-1].entry_address
+            for slot in range(entry, entry + 8 * count, 8):
+                descriptor = self._memory.read_u64(slot)
+                yield S2Leaf.decode(descriptor, _PAGE_LEVEL) if is_leaf(descriptor, _PAGE_LEVEL) else None
+
+    def _of_block(self, ipa: int, count: int, steps: list[WalkStep]) -> Iterator[S2Leaf | None]:
+        if not steps or not is_leaf(steps[-1].descriptor, steps[-1].level):
+            yield from (None for _ in range(count))
+            return
+        block = S2Leaf.decode(steps[-1].descriptor, steps[-1].level)
+        base = block.address + ipa % level_size(steps[-1].level)
+        yield from (replace(block, address=base + n * PAGE) for n in range(count))
+
+    def write_pages(self, ipa: int, leaves: Sequence[S2Leaf | None]) -> None:
+        """Set the leaves of consecutive pages, which `prepare` made entries for; the caller flushes the TLB."""
+        position = 0
+        for first, count in _by_table(ipa, len(leaves)):
+            entry = self._entry(first, _PAGE_LEVEL)
+            for offset, leaf in enumerate(leaves[position : position + count]):
+                value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
+                self._memory.write_u64(entry + 8 * offset, value)
+            position += count
+            self._give_back_if_empty(first)
+
+    def _give_back_if_empty(self, ipa: int) -> None:
+        """A table of pages that maps nothing returns to the allocator."""
+        steps = self.walk(ipa)
+        if not steps or steps[-1].level != _PAGE_LEVEL:
+            return
+        table = steps[-1].entry_address & ADDRESS_MASK
+        if not any(self._memory.read(table, PAGE)):
+            self._memory.write_u64(steps[-2].entry_address, 0)
+            self._tables.give_back(table)
 
     def leaves(self) -> Iterator[tuple[int, int, S2Leaf]]:
         """(ipa, size, leaf) of everything mapped, in address order."""

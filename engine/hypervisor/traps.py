@@ -14,6 +14,7 @@ from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
 from engine.cpu.state import XZR
 from engine.events import ExceptionInjected, Trap
+from engine.ffa import abi
 from engine.hypervisor.hcr import HCR_TDZ
 from engine.hypervisor.mmio import MisalignedError, Mmio
 from engine.hypervisor.psci import Psci
@@ -21,6 +22,7 @@ from engine.hypervisor.sysregs import GuestSysregs
 from engine.views import VmRunState
 
 if TYPE_CHECKING:
+    from engine.hypervisor.ffa_proxy import FfaProxy
     from engine.hypervisor.hypervisor import Hypervisor
     from engine.hypervisor.vcpu import Vcpu
     from engine.hypervisor.vm import Vm
@@ -37,11 +39,12 @@ _MASK64 = (1 << 64) - 1
 class GuestTraps:
     """The CoreClient of one VM: everything its engine reports comes here first."""
 
-    def __init__(self, vm: Vm, hypervisor: Hypervisor, psci: Psci, mmio: Mmio) -> None:
+    def __init__(self, vm: Vm, hypervisor: Hypervisor, psci: Psci, mmio: Mmio, ffa: FfaProxy | None) -> None:
         self._vm = vm
         self._hypervisor = hypervisor
         self._psci = psci
         self._mmio = mmio
+        self._ffa = ffa
         self._sysregs: GuestSysregs | None = None
         self._names: dict[tuple[str, int], str] = {}
         self._handlers: dict[int, Callable[[Vcpu, int], None]] = {
@@ -159,7 +162,8 @@ class GuestTraps:
     @staticmethod
     def _name(kind: str, detail: int) -> str:
         if kind in ("HVC", "SMC"):
-            return f"{kind} {function_name(detail) or hex(detail)}"
+            known = abi.function(detail)
+            return f"{kind} {function_name(detail) or (f'FFA_{known.name}' if known else hex(detail))}"
         if kind in ("read", "write"):
             return f"{kind} {sysreg.name(detail)}"
         return kind
@@ -181,8 +185,11 @@ class GuestTraps:
         x = self._vm.core.state.x
         fid = x[0] & 0xFFFF_FFFF
         self._report(vcpu, ec, kind, fid, fid)
-        if esr & 0xFFFF or not self._psci.call(vcpu):
+        if esr & 0xFFFF or not (self._psci.call(vcpu) or self._ffa_call(vcpu)):
             x[0] = _MASK64 if fid & SMC64 else NOT_SUPPORTED_32
+
+    def _ffa_call(self, vcpu: Vcpu) -> bool:
+        return self._ffa is not None and self._ffa.call(vcpu)
 
     def _sysreg(self, vcpu: Vcpu, esr: int) -> None:
         access = SysregAccess(esr)

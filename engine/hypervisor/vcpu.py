@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.cpu.state import CpuState, VcpuContext
 from engine.cpu.timer import Comparator, TimerPpi
+from engine.hypervisor.ffa_calls import CallState
 from engine.views import VcpuState
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Vcpu:
         "exits",
         "faults_in_a_row",
         "fetch_faults",
+        "ffa",
         "index",
         "instructions",
         "interrupts_changed",
@@ -54,6 +56,8 @@ class Vcpu:
         """Timer PPIs whose line is high."""
         self.interrupts_changed = True
         """Its virtual interrupt lines must be worked out again before it runs on."""
+        self.ffa = CallState()
+        """Whom it calls and who called it, by FF-A messages."""
         self.fetch_faults = 0
         """Instruction aborts since boot; each costs one cycle."""
         self.faults_in_a_row = 0

@@ -54,6 +54,8 @@ class Vm:
         self.reset_requested = False
         self.vcpus: list[Vcpu] = []
         self.bus = Bus()
+        self.at_end: Callable[[], None] = lambda: None
+        """Called when the VM ends: it stopped, or starts over."""
         stage2.map(config.ram_base, S2Leaf(config.base_pa), config.ram_size)
 
     def wire(self, vgic: VGic, uart: Pl011, rtc: Pl031) -> None:
@@ -128,6 +130,7 @@ class Vm:
     def power_on(self) -> None:
         """Cold reset: devices and vCPUs in reset state, images in place, vCPU 0 at the entry point."""
         self.unload()
+        self.at_end()
         self.load_images()
         self.core.drop_translations()
         self.vgic.reset()
@@ -146,3 +149,4 @@ class Vm:
         self.state, self.detail = state, detail
         for vcpu in self.vcpus:
             vcpu.state = VcpuState.OFF
+        self.at_end()

@@ -19,6 +19,8 @@ _STATES: dict[VcpuState, tuple[str, Style]] = {
     VcpuState.RUNNING: ("▶ running", Ink.GREEN),
     VcpuState.READY: ("◆ ready", Ink.CYAN),
     VcpuState.BLOCKED: ("◌ blocked", Ink.AMBER),
+    VcpuState.WAITING: ("◌ waiting", Ink.AMBER),
+    VcpuState.CALLING: ("◇ calling", Ink.AMBER),
     VcpuState.OFF: ("○ off", Ink.MUTED),
 }
 _NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 8

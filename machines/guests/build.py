@@ -70,12 +70,27 @@ IMAGES: dict[str, Image] = {
             "checks/trap.c",
         )
     ),
+    "ffa_client": Image(
+        (
+            "ffa/client.c",
+            "ffa/actor.c",
+            "ffa/local.c",
+            "ffa/memory.c",
+            "ffa/messages.c",
+            "ffa/notifications.c",
+            "ffa/peer.c",
+            "ffa/setup.c",
+            "lib/ffa.c",
+        )
+    ),
     "nowhere": Image(("faulty.c",), ("NOWHERE",)),
     "notables": Image(("faulty.c",), ("NOTABLES",)),
     "exloop": Image(("faulty.c",), ("EXLOOP",)),
     "badstore": Image(("faulty.c",), ("BADSTORE",)),
 }
 RAW = frozenset({"demo"})
+OPTIONAL = frozenset({"ffa.c"})
+"""Parts of the library that only images which name them are linked with."""
 
 PT_LOAD = 1
 ELF64_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
@@ -112,7 +127,7 @@ def loadable(elf: bytes) -> bytes:
 def objects_of(name: str) -> dict[Path, tuple[str, ...]]:
     """The sources of one image and the definitions each is compiled with."""
     image = IMAGES[name]
-    library = sorted(LIBRARY.glob("*.[cS]"))
+    library = (source for source in sorted(LIBRARY.glob("*.[cS]")) if source.name not in OPTIONAL)
     return {HERE / source: image.defines for source in image.sources} | dict.fromkeys(library, ())
 
 

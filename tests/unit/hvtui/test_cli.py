@@ -128,7 +128,10 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "M", "--timeout", "0"], "hvtui: Invalid value for '--timeout': 0.0 is not in the range 0<x"),
         (["run", "M", "--expect", "("], "hvtui: --expect: expected a regular expression: missing )"),
         (["run", "M", "--send", r"\q"], "hvtui: --send: expected \\n, \\r"),
-        (["run", "M", "--set", "vm7.vcpus=1"], "hvtui: --set: vm7.vcpus=1: expected one of machine, board, vm0, vm1"),
+        (
+            ["run", "M", "--set", "vm7.vcpus=1"],
+            "hvtui: --set: vm7.vcpus=1: expected one of machine, board, ffa, vm0, vm1",
+        ),
         (["check", "M", "--set", "vm0.colour=1"], "hvtui: M: vm[0].colour: expected no such key (unknown)"),
         (["check", "M", "--set", "vm0.format=elf"], "hvtui: "),
         (["images", "burn"], "hvtui: No such command 'burn'."),

@@ -1,0 +1,250 @@
+"""MEM_SHARE, LEND, DONATE, RETRIEVE_REQ, RELINQUISH, RECLAIM and their fragments, between VMs and the stub's SPs.
+
+Each call parses, asks the transaction rules, makes tables, then changes pages and records, which cannot fail.
+"""
+
+from __future__ import annotations
+
+from engine.arch.paging import S2AP, PageState
+from engine.ffa.abi import Function, handle_of, handle_words
+from engine.ffa.descriptors import EndpointAccess, MemoryRegion, pack, parse_retrieve, parse_send
+from engine.ffa.errors import FfaError, require_valid
+from engine.ffa.fragments import Delivery, Incoming, Reassembly
+from engine.ffa.mailbox import Filled, RxContent
+from engine.ffa.memory import Data, Instruction, Permissions
+from engine.ffa.registers import Result, call, success_32
+from engine.ffa.relinquish import Relinquish, parse_relinquish
+from engine.ffa.retrieving import RetrievePlan, check_retrieve, commit_retrieve, response
+from engine.ffa.returning import (
+    RelinquishPlan,
+    check_reclaim,
+    check_relinquish,
+    commit_reclaim,
+    commit_relinquish,
+    commit_teardown,
+    plan_teardown,
+)
+from engine.ffa.sending import check_send, commit_send
+from engine.ffa.transactions import Kind, Transaction
+from engine.ffa.version import V1_1
+from engine.hypervisor import ffa_pages as pages
+from engine.hypervisor.ffa_buffers import buffer_ranges, fill_rx, read_tx
+from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
+from engine.hypervisor.ffa_pages import Access
+
+_KINDS = {
+    Function.MEM_SHARE_32: Kind.SHARE,
+    Function.MEM_SHARE_64: Kind.SHARE,
+    Function.MEM_LEND_32: Kind.LEND,
+    Function.MEM_LEND_64: Kind.LEND,
+    Function.MEM_DONATE_32: Kind.DONATE,
+    Function.MEM_DONATE_64: Kind.DONATE,
+}
+_HANDLE_AT = slice(8, 16)
+"""Where every version's memory region header keeps the handle."""
+
+
+class MemoryCalls:
+    """The memory transactions of all VMs."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._table = relay.table
+        self._incoming = Reassembly()
+        self._outgoing = Delivery()
+
+    def handlers(self) -> Handlers:
+        """What is served here."""
+        return {
+            **dict.fromkeys(_KINDS, self._descriptor),
+            Function.MEM_RETRIEVE_REQ_32: self._descriptor,
+            Function.MEM_RETRIEVE_REQ_64: self._descriptor,
+            Function.MEM_RELINQUISH: self._relinquish,
+            Function.MEM_RECLAIM: self._reclaim,
+            Function.MEM_FRAG_TX: self._next_in,
+            Function.MEM_FRAG_RX: self._next_out,
+        }
+
+    # --- descriptors, whole or in fragments ------------------------------------------------------
+
+    def _descriptor(self, request: Call) -> Result:
+        """A send or a retrieve request: w1 total length, w2 length of the fragment in TX."""
+        function, total, fragment = Function(request.args[0]), request.args[1], request.args[2]
+        endpoint = request.endpoint
+        size = endpoint.mailbox.check_send().size
+        more = self._incoming.check_begin(endpoint.id, total, fragment, size)
+        data = read_tx(self._relay, endpoint, fragment)
+        if not more:
+            return self._whole(endpoint, function, data, None)
+        if function in _KINDS:
+            self._table.check_room()
+            handle = self._table.reserve()
+        else:
+            require_valid(len(data) >= _HANDLE_AT.stop, f"fragment of {fragment} bytes")
+            handle = self._table.get(int.from_bytes(data[_HANDLE_AT], "little")).handle
+        self._incoming.begin(endpoint.id, handle, function, total, data)
+        return call(Function.MEM_FRAG_RX, *handle_words(handle), len(data))
+
+    def _next_in(self, request: Call) -> Result:
+        """FRAG_TX: handle in w1 and w2, length in w3."""
+        endpoint, fragment = request.endpoint, request.args[3]
+        size = endpoint.mailbox.check_send().size
+        handle = handle_of(request.args[1], request.args[2])
+        self._incoming.check_append(endpoint.id, handle, fragment, size)
+        incoming = self._incoming.append(endpoint.id, read_tx(self._relay, endpoint, fragment))
+        if not incoming.complete:
+            return call(Function.MEM_FRAG_RX, *handle_words(handle), len(incoming.data))
+        try:
+            function = Function(incoming.function)
+            return self._whole(endpoint, function, incoming.data, handle if function in _KINDS else None)
+        except FfaError:
+            self._release(incoming)
+            raise
+
+    def _whole(self, endpoint: Endpoint, function: Function, data: bytes, reserved: int | None) -> Result:
+        kind = _KINDS.get(function)
+        if kind is None:
+            return self._retrieve(endpoint, data)
+        return self._send(endpoint, kind, data, reserved)
+
+    def abandon(self, endpoint: int) -> None:
+        """Drop an endpoint's half-done transfers."""
+        incoming = self._incoming.abandon(endpoint)
+        if incoming is not None:
+            self._release(incoming)
+        self._outgoing.abandon(endpoint)
+
+    def _release(self, incoming: Incoming) -> None:
+        if Function(incoming.function) in _KINDS:
+            self._table.release(incoming.handle)
+
+    # --- sending -----------------------------------------------------------------------------------
+
+    def _send(self, endpoint: Endpoint, kind: Kind, data: bytes, reserved: int | None) -> Result:
+        region = parse_send(data, endpoint.version)
+        ranges = region.composite.ranges if region.composite is not None else ()
+        buffers = endpoint.mailbox.buffers
+        found = pages.inspect(endpoint.vm, ranges, () if buffers is None else buffer_ranges(buffers))
+        visible = self._relay.visible(endpoint.id)
+        plan = check_send(self._table, region, kind, endpoint.id, visible, found, reserved)
+        pages.prepare(endpoint.vm, ranges)
+        if plan.zero:
+            pages.zero_pages(self._relay.memory, pages.physical_pages(endpoint.vm, ranges))
+        pages.set_access(endpoint.vm, ranges, self._left_to_owner(plan.transaction))
+        handle = commit_send(self._table, plan)
+        return success_32(*handle_words(handle))
+
+    def _left_to_owner(self, record: Transaction) -> Access:
+        """What the owner keeps: of shared memory what the machine file says, of anything else nothing."""
+        if record.kind is Kind.DONATE:
+            return Access(S2AP.NONE, False, PageState.DONATED)
+        if record.kind is Kind.LEND:
+            return Access(S2AP.NONE, False, PageState.SHARED_OWNED)
+        keeps = self._relay.config.owner_access_on_share == "read-write" and record.owner_writable
+        return Access(S2AP.READ_WRITE if keeps else S2AP.READ, record.owner_executable, PageState.SHARED_OWNED)
+
+    # --- retrieving ----------------------------------------------------------------------------------
+
+    def _retrieve(self, endpoint: Endpoint, data: bytes) -> Result:
+        request = parse_retrieve(data, endpoint.version)
+        plan = check_retrieve(self._table, request, endpoint.id)
+        answer = pack(response(plan, endpoint.version >= V1_1), endpoint.version)
+        window = endpoint.mailbox.check_fill(0).size
+        self._outgoing.check_begin(endpoint.id, len(answer))
+        self._map(endpoint, plan)
+        commit_retrieve(self._table, plan)
+        outgoing = self._outgoing.begin(endpoint.id, plan.transaction.handle, answer, window)
+        self._deliver(endpoint, outgoing.fragment)
+        if outgoing.complete:
+            self._outgoing.abandon(endpoint.id)
+        return call(Function.MEM_RETRIEVE_RESP, len(answer), len(outgoing.fragment))
+
+    def _map(self, endpoint: Endpoint, plan: RetrievePlan) -> None:
+        """The pages into the borrower's map; the last step that may refuse."""
+        ranges, record = plan.borrower.ranges, plan.transaction
+        pages.check_vacant(endpoint.vm, ranges)
+        pages.prepare(endpoint.vm, ranges)
+        granted = plan.borrower.granted or plan.borrower.offered
+        state = PageState.OWNED if plan.ends else PageState.SHARED_BORROWED
+        pages.map_pages(endpoint.vm, ranges, self._physical(record), _borrowed(granted, state))
+
+    def _physical(self, record: Transaction) -> list[int]:
+        return pages.physical_pages(self._relay.endpoints[record.owner].vm, record.ranges)
+
+    def _next_out(self, request: Call) -> Result:
+        """FRAG_RX: handle in w1 and w2, offset in w3."""
+        endpoint, handle = request.endpoint, handle_of(request.args[1], request.args[2])
+        outgoing = self._outgoing.check_next(endpoint.id, handle, request.args[3])
+        endpoint.mailbox.check_fill(len(outgoing.fragment))
+        self._outgoing.advance(outgoing)
+        self._deliver(endpoint, outgoing.fragment)
+        return call(Function.MEM_FRAG_TX, *handle_words(handle), len(outgoing.fragment))
+
+    def _deliver(self, endpoint: Endpoint, fragment: bytes) -> None:
+        fill_rx(self._relay, endpoint, fragment, Filled(RxContent.DESCRIPTOR, 0, len(fragment)))
+
+    # --- giving back -----------------------------------------------------------------------------------
+
+    def _relinquish(self, request: Call) -> Result:
+        endpoint = request.endpoint
+        plan = check_relinquish(self._table, parse_relinquish(read_tx(self._relay, endpoint)), endpoint.id)
+        self._outgoing.abandon(endpoint.id)
+        self._give_back(plan)
+        commit_relinquish(self._table, plan)
+        return success_32()
+
+    def _give_back(self, plan: RelinquishPlan) -> None:
+        borrower = self._relay.endpoints.get(plan.endpoint)
+        if borrower is not None:
+            pages.unmap_pages(borrower.vm, plan.ranges)
+        if plan.zero:
+            pages.zero_pages(self._relay.memory, self._physical(plan.transaction))
+        if plan.ends:
+            self._restore(plan.transaction)
+
+    def _reclaim(self, request: Call) -> Result:
+        handle = handle_of(request.args[1], request.args[2])
+        plan = check_reclaim(self._table, handle, request.args[3], request.caller)
+        if plan.zero:
+            pages.zero_pages(self._relay.memory, self._physical(plan.transaction))
+        self._restore(plan.transaction)
+        commit_reclaim(self._table, plan)
+        return success_32()
+
+    def _restore(self, record: Transaction) -> None:
+        """The pages are the owner's alone again."""
+        access = S2AP.READ_WRITE if record.owner_writable else S2AP.READ
+        owner = self._relay.endpoints[record.owner].vm
+        pages.set_access(owner, record.ranges, Access(access, record.owner_executable, PageState.OWNED))
+
+    def teardown(self, endpoint: Endpoint) -> None:
+        """An endpoint ended: borrowed pages go back, its own come back as soon as no borrower has them."""
+        self.abandon(endpoint.id)
+        plan = plan_teardown(self._table, endpoint.id)
+        for left in plan.relinquished:
+            self._give_back(left)
+        for record in plan.reclaimed:
+            self._restore(record)
+        commit_teardown(self._table, plan)
+
+    # --- the stub's partitions -----------------------------------------------------------------------
+
+    def stub_retrieve(self, stub: int, handle: int) -> None:
+        """A stub partition retrieves what a VM sent it; it has no tables. Raises FfaError."""
+        record = self._table.get(handle)
+        instruction = Instruction.NX if record.single else Instruction.UNSPECIFIED
+        wanted = Permissions(Data.UNSPECIFIED, instruction)
+        access = tuple(EndpointAccess(each.endpoint, wanted, impdef=each.impdef) for each in record.borrowers)
+        request = MemoryRegion(record.owner, access, handle=handle, tag=record.tag)
+        commit_retrieve(self._table, check_retrieve(self._table, request, stub))
+
+    def stub_relinquish(self, stub: int, handle: int) -> None:
+        """A stub partition gives memory back. Raises FfaError."""
+        plan = check_relinquish(self._table, Relinquish(handle, (stub,)), stub)
+        self._give_back(plan)
+        commit_relinquish(self._table, plan)
+
+
+def _borrowed(granted: Permissions, state: PageState) -> Access:
+    access = S2AP.READ_WRITE if granted.data is Data.RW else S2AP.READ
+    return Access(access, granted.instruction is Instruction.X, state)
