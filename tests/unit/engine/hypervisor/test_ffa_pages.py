@@ -188,3 +188,16 @@ def test_a_vm_that_ends_gives_back_and_gets_back(tmp_path: Path) -> None:
     assert machine.relinquish(1, own) == 0
     assert not machine.relay.table.records
     assert machine.maps() == before
+
+
+def test_a_vm_that_starts_over_does_not_write_what_it_gave_away(tmp_path: Path) -> None:
+    """Its image would go there."""
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(Kind.DONATE, ranges=(Range(machine.ram(1), 1),)))
+    assert machine.retrieve(2, sent, RW_NX) == 0
+    machine.write(1, machine.ram(1), b"the new owner's")
+    machine.system.vms[0].power_on()
+    assert machine.read(1, machine.ram(1), 15) == b"the new owner's"
+    machine.system.vms[1].power_on()
+    assert machine.read(1, machine.ram(1), 15) == b"the new owner's"
