@@ -52,6 +52,7 @@ class FfaProxy:
     def add_vm(self, vm: Vm) -> None:
         """Make the next VM an endpoint; its id is its place, from 1."""
         self.relay.add(vm)
+        vm.gives_pages = True
         vm.at_end = lambda: self._teardown(vm)
 
     def call(self, vcpu: Vcpu) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from engine.arch.paging import S2Leaf
+from engine.arch.paging import PAGE, PageState, S2Leaf
 from engine.arch.sysreg import SysReg
 from engine.board import memory_map
 from engine.board.bus import Bus
@@ -54,6 +54,8 @@ class Vm:
         self.reset_requested = False
         self.vcpus: list[Vcpu] = []
         self.bus = Bus()
+        self.gives_pages = False
+        """Its pages may have become another VM's, by FF-A."""
         self.at_end: Callable[[], None] = lambda: None
         """Called when the VM ends: it stopped, or starts over."""
         stage2.map(config.ram_base, S2Leaf(config.base_pa), config.ram_size)
@@ -77,8 +79,23 @@ class Vm:
     def load_images(self) -> None:
         """Put the guest's program, device tree and initial RAM disk into RAM, as after power-on."""
         for ipa, data, size in self.images.segments:
-            self.memory.write(self.physical(ipa), data)
-            self.memory.fill_zero(self.physical(ipa) + len(data), size - len(data))
+            for start, physical, length in self._own_parts(ipa, size):
+                part = data[start - ipa : start - ipa + length]
+                self.memory.write(physical, part)
+                self.memory.fill_zero(physical + len(part), length - len(part))
+
+    def _own_parts(self, ipa: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """(IPA, physical address, bytes) of RAM to load into: not what other VMs have by now."""
+        if not self.gives_pages:
+            yield ipa, self.physical(ipa), size
+            return
+        end = ipa + size
+        while ipa < end:
+            length = min(PAGE - ipa % PAGE, end - ipa)
+            leaf, physical = self.stage2.lookup(ipa), self.stage2.translate(ipa)
+            if leaf is not None and physical is not None and leaf.state is PageState.OWNED:
+                yield ipa, physical, length
+            ipa += length
 
     def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
         """Make the next vCPU, in reset state and off."""

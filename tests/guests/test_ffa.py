@@ -1,0 +1,56 @@
+"""Three guests under the FF-A relayer: every check of the client's script passes, in every policy."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from engine import config, paths
+from engine.events import FfaAnswer, FfaCall
+from tests.support.machines import Bench
+
+MACHINE = paths.machines_dir() / "ffa-vms.toml"
+
+
+def run(*overrides: str) -> Bench:
+    bench = Bench(config.load(MACHINE, overrides))
+    return bench.run_ms(2000)
+
+
+def verdict(bench: Bench) -> int:
+    lines = bench.console().splitlines()
+    assert [line for line in lines if line.startswith("FAIL")] == []
+    (found,) = [line for line in lines if re.fullmatch(r"ALL \d+ PASSED", line)]
+    assert int(found.split()[1]) == sum(line.startswith("PASS ") for line in lines)
+    return int(found.split()[1])
+
+
+@pytest.mark.parametrize("overrides", [(), ("board.cores=2",), ("board.cores=4", "board.time_slice_ms=10")])
+def test_every_check_passes(overrides: tuple[str, ...]) -> None:
+    assert verdict(run(*overrides)) >= 264
+
+
+def test_without_donations() -> None:
+    assert verdict(run("ffa.allow_donate=false")) >= 250
+
+
+def test_an_owner_that_may_write_what_it_shares() -> None:
+    overrides = ("ffa.owner_access_on_share=read-write", "vm0.bootargs=role=client owner_writes=1")
+    assert verdict(run(*overrides)) >= 264
+
+
+def test_two_runs_are_the_same_and_leave_nothing_behind() -> None:
+    first, second = run(), run()
+    assert first.digest() == second.digest()
+    assert first.system.ffa is not None
+    assert not first.system.ffa.relay.table.records
+    assert not first.system.ffa.relay.table.reserved
+
+
+def test_every_call_is_an_event() -> None:
+    events = run().events()
+    calls = [event for event in events if isinstance(event, FfaCall)]
+    assert any(call.call.startswith("MEM_SHARE_32 total 112") and "0x80000000" in call.result for call in calls)
+    assert any(call.result == "ERROR DENIED" for call in calls)
+    assert sum(call.result == "waits" for call in calls) >= sum(isinstance(event, FfaAnswer) for event in events) > 100

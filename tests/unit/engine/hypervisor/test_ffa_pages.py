@@ -1,0 +1,203 @@
+"""The stage-2 tables, read out of RAM after every step of a transaction, against the ownership model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.arch.paging import S2AP, PageState
+from engine.ffa.errors import Code
+from engine.ffa.ranges import Range
+from engine.ffa.transactions import Kind
+from tests.unit.engine.hypervisor.relaying import OPEN, RO, RW, RW_NX, RW_X, Relaying, handle
+
+ADDRESS = 0x0000_FFFF_FFFF_F000
+XN = 1 << 54
+
+
+def shown(machine: Relaying, vm: int, number: int = 0) -> tuple[int, int, bool] | None:
+    """(S2AP, software bits, XN) of a page of VM 1, as another VM or itself has it at the same IPA."""
+    entry = machine.descriptor(vm, machine.page(1, number))
+    return None if entry is None else (entry >> 6 & 3, entry >> 55 & 3, bool(entry & XN))
+
+
+OWNED = (S2AP.READ_WRITE, PageState.OWNED, False)
+BORROWED = (S2AP.READ_WRITE, PageState.SHARED_BORROWED, True)
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("read-only", S2AP.READ), ("read-write", S2AP.READ_WRITE)])
+def test_share_step_by_step(tmp_path: Path, policy: str, kept: S2AP) -> None:
+    machine = Relaying(tmp_path, owner_access_on_share=policy)
+    machine.map_buffers(1, 2)
+    before = machine.maps()
+    assert (shown(machine, 1), shown(machine, 2)) == (OWNED, None)
+    sent = handle(machine.send())
+    shared = (kept, PageState.SHARED_OWNED, False)
+    assert (shown(machine, 1), shown(machine, 2)) == (shared, None)
+    assert machine.retrieve(2, sent, RW) == 0
+    assert (shown(machine, 1), shown(machine, 2)) == (shared, BORROWED)
+    entry = machine.descriptor(2, machine.page(1))
+    assert entry is not None
+    assert entry & ADDRESS == machine.physical(1, machine.page(1)) != machine.page(1)
+    assert machine.relinquish(2, sent) == 0
+    assert (shown(machine, 1), shown(machine, 2)) == (shared, None)
+    assert machine.reclaim(1, sent) == 0
+    assert (shown(machine, 1), shown(machine, 2)) == (OWNED, None)
+    assert machine.maps() == before
+
+
+def test_lend_takes_the_owners_access(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(Kind.LEND))
+    lent = (S2AP.NONE, PageState.SHARED_OWNED, True)
+    assert (shown(machine, 1), shown(machine, 2)) == (lent, None)
+    assert machine.retrieve(2, sent, RW_X) == 0
+    assert shown(machine, 2) == (S2AP.READ_WRITE, PageState.SHARED_BORROWED, False)
+    assert machine.relinquish(2, sent) == 0
+    assert machine.reclaim(1, sent) == 0
+    assert shown(machine, 1) == OWNED
+
+
+def test_donate_moves_the_page(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(Kind.DONATE))
+    given = (S2AP.NONE, PageState.DONATED, True)
+    assert (shown(machine, 1), shown(machine, 2)) == (given, None)
+    assert machine.retrieve(2, sent, RW_NX) == 0
+    assert (shown(machine, 1), shown(machine, 2)) == (given, (S2AP.READ_WRITE, PageState.OWNED, True))
+    assert machine.reclaim(1, sent) == Code.INVALID_PARAMETERS
+
+
+def test_only_the_pages_named_change_and_their_block_is_split(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    whole = machine.descriptor(1, machine.page(1))
+    assert whole is not None
+    assert not whole & 2
+    handle(machine.send(ranges=(Range(machine.page(1, 5), 1),)))
+    assert shown(machine, 1, 4) == shown(machine, 1, 6) == OWNED
+    assert shown(machine, 1, 5) == (S2AP.READ, PageState.SHARED_OWNED, False)
+    page = machine.descriptor(1, machine.page(1, 4))
+    assert page is not None
+    assert page & ADDRESS == machine.physical(1, machine.page(1, 4))
+
+
+def test_a_borrower_gets_less_when_it_asks_for_less(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2, 3)
+    sent = handle(machine.send(to=(2, 3)))
+    assert machine.retrieve(2, sent, RO, to=(2, 3)) == 0
+    assert machine.retrieve(3, sent, OPEN, to=(2, 3)) == 0
+    assert shown(machine, 2) == (S2AP.READ, PageState.SHARED_BORROWED, True)
+    assert shown(machine, 3) == BORROWED
+
+
+def test_pages_go_where_the_borrower_wants_them(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(ranges=(Range(machine.page(1), 1), Range(machine.page(1, 9), 2))))
+    assert machine.retrieve(2, sent, ranges=(Range(0xC000_0000, 3),)) == 0
+    leaves = [machine.descriptor(2, 0xC000_0000 + n * 4096) for n in range(4)]
+    expected = [machine.physical(1, machine.page(1, n)) for n in (0, 9, 10)]
+    assert [leaf & ADDRESS for leaf in leaves[:3] if leaf is not None] == expected
+    assert leaves[3] is None
+
+
+@pytest.mark.parametrize("where", [0x0900_0000, 0x0801_0000 - 4096, Relaying.ram(2), (1 << 39) - 4096])
+def test_pages_do_not_go_where_something_is(tmp_path: Path, where: int) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send())
+    before = machine.maps()
+    expected = Code.INVALID_PARAMETERS if where >> 38 else Code.DENIED
+    assert machine.retrieve(2, sent, ranges=(Range(where, 2),)) == expected
+    assert machine.maps() == before
+
+
+def test_a_refused_send_changes_no_entry(tmp_path: Path) -> None:
+    """One of its pages is shared already."""
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    handle(machine.send(ranges=(Range(machine.page(1, 3), 1),)))
+    before = machine.maps()
+    assert machine.send(ranges=(Range(machine.page(1), 5),))[2] == Code.DENIED & 0xFFFF_FFFF
+    assert machine.maps() == before
+
+
+def test_tables_without_room_refuse_and_change_nothing(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(ranges=(Range(machine.page(1), 1), Range(machine.page(1, 2), 1))))
+    tables = machine.system.vms[1].stage2._tables
+    tables._next = tables._end - 2 * 4096
+    tables._free.clear()
+    before = machine.maps()
+    apart = (Range(0xC000_0000, 1), Range(0xC000_0000 + (1 << 30), 1))
+    assert machine.retrieve(2, sent, ranges=apart) == Code.NO_MEMORY
+    assert machine.maps() == before
+    assert machine.retrieve(2, sent) == 0
+
+
+def test_zeroing(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    machine.write(1, machine.page(1), b"secret")
+    sent = handle(machine.send(Kind.LEND, flags=1))
+    assert machine.read(1, machine.page(1), 6) == bytes(6)
+    machine.write(1, machine.page(1), b"result")
+    assert machine.retrieve(2, sent, RW_NX, flags=4) == 0
+    assert machine.relinquish(2, sent) == 0
+    assert machine.read(1, machine.page(1), 6) == bytes(6)
+    machine.write(1, machine.page(1), b"others")
+    assert machine.reclaim(1, sent, 1) == 0
+    assert machine.read(1, machine.page(1), 6) == bytes(6)
+
+
+def test_empty_tables_return_to_the_allocator(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    tables = machine.system.vms[1].stage2._tables
+    for _ in range(3):
+        sent = handle(machine.send())
+        free, taken = len(tables._free), tables._next
+        for _ in range(3):
+            assert machine.retrieve(2, sent, RW) == 0
+            assert machine.relinquish(2, sent) == 0
+            if not free:
+                free, taken = len(tables._free), tables._next
+            assert (len(tables._free), tables._next) == (free, taken)
+        assert machine.reclaim(1, sent) == 0
+
+
+def test_a_vm_that_ends_gives_back_and_gets_back(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    before = machine.maps()
+    borrowed = handle(machine.send())
+    assert machine.retrieve(2, borrowed) == 0
+    own = handle(machine.send(owner=2, to=(1,)))
+    assert machine.retrieve(1, own, RW, to=(1,), owner=2) == 0
+    unused = handle(machine.send(owner=2, to=(1,), ranges=(Range(machine.page(2, 8), 1),)))
+    machine.system.vms[1].power_on()
+    assert shown(machine, 2) is None
+    assert unused not in machine.relay.table.records
+    assert machine.reclaim(1, borrowed) == 0
+    assert machine.relinquish(1, own) == 0
+    assert not machine.relay.table.records
+    assert machine.maps() == before
+
+
+def test_a_vm_that_starts_over_does_not_write_what_it_gave_away(tmp_path: Path) -> None:
+    """Its image would go there."""
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(Kind.DONATE, ranges=(Range(machine.ram(1), 1),)))
+    assert machine.retrieve(2, sent, RW_NX) == 0
+    machine.write(1, machine.ram(1), b"the new owner's")
+    machine.system.vms[0].power_on()
+    assert machine.read(1, machine.ram(1), 15) == b"the new owner's"
+    machine.system.vms[1].power_on()
+    assert machine.read(1, machine.ram(1), 15) == b"the new owner's"
