@@ -39,6 +39,8 @@ class _Output:
         self._stream = stream
         self._prefix = {name: f"{name}| ".encode() if len(names) > 1 else b"" for name in names}
         self._partial = dict.fromkeys(names, b"")
+        self._ended = True
+        """A lone console's output ends with a line's end."""
 
     def write(self, name: str, data: bytes) -> None:
         self._partial[name] += data
@@ -53,12 +55,15 @@ class _Output:
             else:
                 cut = len(text) - len(_BROKEN_ESCAPE.findall(text)[0])
                 self._stream.write(text[:cut])
+                self._ended = text[:cut].endswith(b"\n") if cut else self._ended
                 self._partial[name] = text[cut:]
         self._stream.flush()
 
     def close(self) -> None:
-        """Write what is left of unfinished lines."""
+        """Write what is left of unfinished lines, and end the last one."""
         self.flush()
+        if not self._ended:
+            self._stream.write(b"\n")
         for name, rest in self._partial.items():
             if rest:
                 self._stream.write(self._prefix[name] + rest + b"\n")
