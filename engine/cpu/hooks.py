@@ -49,8 +49,8 @@ def register_reads(client: CoreClient, x: ctypes.Array[ctypes.c_uint64], fail: F
     def on_mrs(_engine: int, register: int, address: int) -> int:
         cp = view_at(address) or _fields(address)
         crn = cp[0]
-        if crn != _TIMER_CRN and crn != _ID_CRN:
-            return 0
+        if crn != _TIMER_CRN and (crn != _ID_CRN or cp[3]):
+            return 0  # op1 is 0 for ID registers; CTR_EL0 and DCZID_EL0, read often, have 3
         try:
             value = client.on_timer_read(cp[2] << 14 | cp[3] << 11 | crn << 7 | cp[1] << 3 | cp[4])
         except BaseException as error:
