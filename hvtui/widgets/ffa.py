@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
+from uuid import UUID
 
 from rich.style import Style
 from textual import events
@@ -22,6 +23,7 @@ from hvtui.widgets.lines import LinesPane
 
 _ROOMY = 100
 """Columns from which handles are written in full."""
+_NO_UUID = f" {UUID(int=0)}"
 _RANGES = 2
 """Ranges that a line tells; all stand in the details."""
 _STEPS = {"up": -1, "down": 1, "k": -1, "j": 1, "home": -(1 << 30), "end": 1 << 30}
@@ -176,9 +178,14 @@ class FfaPane(LinesPane):
         return [
             (f"{text.seconds(self._nanoseconds(call.event.cycle))} ", Ink.MUTED),
             (f"{endpoint_name(call.event.endpoint):6} ", Ink.BLUE),
-            (f"{text.fit(call.text, told)} ", Ink.TEXT),
-            (text.shorten(call.result, result), style),
+            (f"{text.fit(_brief(call.text), told)} ", Ink.TEXT),
+            (text.shorten(_brief(call.result), result), style),
         ]
+
+
+def _brief(line: str) -> str:
+    """Without a UUID that says nothing."""
+    return line.replace(_NO_UUID, "")
 
 
 def _call_columns(width: int) -> tuple[int, int]:
