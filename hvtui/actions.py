@@ -33,6 +33,8 @@ class Action:
     """The method gets the key, as an integer, and every key is a binding of its own."""
     hint: str = ""
     """A word for the status line; "" if it is not shown there."""
+    needs_ffa: bool = False
+    """Only for machines with FF-A; elsewhere the key does nothing and nobody hears of it."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -122,6 +124,24 @@ ACTIONS: tuple[Action, ...] = (
         Scope.VIEW,
     ),
     Action(
+        "ffa",
+        ("x",),
+        "Show FF-A shares and calls",
+        "Go to the FF-A pane, in the events' place: who shares memory with whom, and the newest calls.",
+        "x enter: all about a share or a call",
+        Scope.VIEW,
+        needs_ffa=True,
+    ),
+    Action(
+        "ffa_filter",
+        ("n",),
+        "Filter FF-A by endpoint",
+        "Show the shares and calls of the next endpoint only; after the last one, of all again.",
+        "x n n: the second endpoint",
+        Scope.VIEW,
+        needs_ffa=True,
+    ),
+    Action(
         "maximise",
         ("ctrl+o",),
         "Maximise the pane",
@@ -168,6 +188,11 @@ def find(name: str) -> Action:
         if action.name == name:
             return action
     raise KeyError(name)
+
+
+def available(ffa: bool) -> list[Action]:
+    """The actions of a machine with or without FF-A, in the registry's order."""
+    return [action for action in ACTIONS if ffa or not action.needs_ffa]
 
 
 def key_label(action: Action) -> str:

@@ -59,6 +59,8 @@ class Bridge:
         """(VM, vCPU) whose registers are looked at."""
         self.registers_visible = True
         """Somebody looks at them."""
+        self.ffa_visible = False
+        """Somebody looks at the FF-A calls."""
         self.idle = asyncio.Event()
         """The machine stands still and everything it said was delivered."""
         self._wake = asyncio.Event()
@@ -67,7 +69,7 @@ class Bridge:
         self._positions = {vm.name: 0 for vm in machine.config.vms}
         self._typed: dict[str, bytearray] = {}
         self._typed_at = self._type_again_at = 0.0
-        self._next_event = 0
+        self._next_event = self._next_call = 0
         self._complete = False
         """The widgets have every event that is kept."""
         self._view: MachineView | None = None
@@ -171,6 +173,7 @@ class Bridge:
             typed=tuple((vm, bytes(data[:_TYPE_AT_ONCE])) for vm, data in typed),
             events_from=0 if everything else self._next_event,
             events_limit=KEPT_EVENTS if everything else _LIVE_EVENTS if tables else 0,
+            ffa_from=self._next_call if tables and self.ffa_visible else -1,
             registers_of=self.selected if registers else None,
             registers_at=self._executed if running else -1,
         )
@@ -183,10 +186,13 @@ class Bridge:
             self._executed = answer.registers_at
         for vm, taken in answer.taken:
             self._forget_typed(vm, taken)
+        if answer.ffa is not None:
+            self._next_call = answer.ffa.end
         return Frame(
             view=self._view,
             consoles=tuple((vm, data) for vm, data, _ in answer.consoles),
             events=self._batch(question, *answer.events),
+            ffa=answer.ffa,
             registers=answer.registers,
             mips=self._speed.measure(self._view),
             failure=self._machine.failure,

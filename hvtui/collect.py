@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.control import Control
-from engine.events import Event
+from engine.events import Event, FfaAnswer, FfaCall
 from engine.views import RegistersView
+from hvtui.frame import FfaBatch
 
 KEPT_EVENTS = 10_000
 """As many as the event log keeps."""
+KEPT_CALLS = 500
+"""As many FF-A calls as their pane keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Question:
     events_from: int
     events_limit: int
     """0: none are wanted now."""
+    ffa_from: int
+    """FF-A calls from this event on; -1: none are wanted now."""
     registers_of: tuple[str, int] | None
     registers_at: int
     """Instructions that vCPU had executed when it was last looked at; -1 to look in any case."""
@@ -37,6 +42,7 @@ class Answer:
     taken: tuple[tuple[str, int], ...]
     """(VM, typed bytes its serial port took)."""
     events: tuple[int, list[Event]]
+    ffa: FfaBatch | None
     registers: RegistersView | None
     registers_at: int
 
@@ -52,7 +58,17 @@ def answer(control: Control, question: Question) -> Answer:
     events: tuple[int, list[Event]] = (question.events_from, [])
     if question.events_limit:
         events = control.system.events.window(question.events_from, question.events_limit)
-    return Answer(tuple(consoles), taken, events, *_registers(control, question))
+    return Answer(tuple(consoles), taken, events, _ffa(control, question), *_registers(control, question))
+
+
+def _ffa(control: Control, question: Question) -> FfaBatch | None:
+    """The FF-A calls among the events that are new to who asks."""
+    if question.ffa_from < 0:
+        return None
+    ring = control.system.events
+    start = max(question.ffa_from, ring.first)
+    calls = [(n, event) for n, event in enumerate(ring.since(start), start) if isinstance(event, FfaCall | FfaAnswer)]
+    return FfaBatch(tuple(calls[-KEPT_CALLS:]), start > question.ffa_from, ring.total)
 
 
 def _registers(control: Control, question: Question) -> tuple[RegistersView | None, int]:

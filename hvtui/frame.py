@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.events import Event
+from engine.events import Event, FfaAnswer, FfaCall
 from engine.views import MachineView, RegistersView
 
 
@@ -20,6 +20,18 @@ class EventBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class FfaBatch:
+    """What is new of the FF-A calls."""
+
+    events: tuple[tuple[int, FfaCall | FfaAnswer], ...]
+    """(sequence number, event), oldest first."""
+    gap: bool
+    """Some between the batch before and this one are lost."""
+    end: int
+    """Sequence number that the next batch starts from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One answer of the machine."""
 
@@ -28,6 +40,8 @@ class Frame:
     """(VM, what it printed since the frame before); only those that printed."""
     events: EventBatch | None
     """None when there are no new ones, or it is too early to show them."""
+    ffa: FfaBatch | None
+    """None when nobody looks at the calls, or it is too early to show them."""
     registers: RegistersView | None
     """Of the selected vCPU; None when they were not asked for."""
     mips: float | None

@@ -29,7 +29,7 @@ class ActionCommands(Provider):
 
     def _entries(self) -> Iterator[tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]]:
         for action in ACTIONS:
-            if action.name in _NOT_HERE:
+            if action.name in _NOT_HERE or self.screen.check_action(action.name, ()) is False:
                 continue
             for title, call in _calls(action):
                 run = partial(self.screen.run_action, call)

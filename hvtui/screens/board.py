@@ -14,10 +14,12 @@ from hvtui.actions import bindings
 from hvtui.bridge import Bridge
 from hvtui.frame import Frame
 from hvtui.screens.board_actions import BoardActions
+from hvtui.screens.details import Details
 from hvtui.text import shorten
 from hvtui.widgets.console import Console
 from hvtui.widgets.consoles import Consoles
 from hvtui.widgets.event_log import EventLog
+from hvtui.widgets.ffa import FfaPane
 from hvtui.widgets.partitions import Partitions
 from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
@@ -47,6 +49,7 @@ class BoardScreen(BoardActions):
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
+        self.ffa = FfaPane(self.bridge.nanoseconds) if machine.config.ffa is not None else None
         self.status = StatusLine(pace)
         self.frame: Frame | None = None
         self._stops = Stops()
@@ -57,6 +60,8 @@ class BoardScreen(BoardActions):
         yield self.registers
         yield self.partitions
         yield self.event_log
+        if self.ffa is not None:
+            yield self.ffa
         yield self.status
 
     def on_mount(self) -> None:
@@ -75,6 +80,8 @@ class BoardScreen(BoardActions):
             self._show_view(frame, before.view if before is not None else None)
         if frame.events is not None:
             self.event_log.add(frame.events)
+        if self.ffa is not None and frame.ffa is not None and frame.view.ffa is not None:
+            self.ffa.show(frame.view.ffa, frame.ffa)
         if frame.registers is not None:
             self._show_registers(frame)
         if frame.failure and (before is None or not before.failure):
@@ -117,6 +124,10 @@ class BoardScreen(BoardActions):
     def _vcpu_selected(self, message: Partitions.Selected) -> None:
         self.select(message.vm, message.vcpu)
 
+    @on(FfaPane.Opened)
+    def _ffa_opened(self, message: FfaPane.Opened) -> None:
+        self.app.push_screen(Details(message.title, message.text))
+
     @on(Console.KeyboardTaken)
     def _keyboard_taken(self, message: Console.KeyboardTaken) -> None:
         self.status.typing_into = message.vm
@@ -132,6 +143,8 @@ class BoardScreen(BoardActions):
     def on_resize(self, event: events.Resize) -> None:
         # In one column, events take the place of registers; else they stand below the table.
         self.move_child(self.event_log, after=self.registers if self._is_tabbed(event) else self.partitions)
+        if self.ffa is not None:
+            self.move_child(self.ffa, after=self.event_log)
         self.partitions.fit(event.size.height)
         self.call_after_refresh(self.laid_out)
         self.call_after_refresh(self._keep_focus)
@@ -149,6 +162,7 @@ class BoardScreen(BoardActions):
         """After a change of layout: which panes are visible, and what their titles say."""
         self.consoles.share_space()
         self.bridge.registers_visible = self.registers.display and self.registers.size.width > 0
+        self.bridge.ffa_visible = self.ffa is not None and self.ffa.display and self.ffa.size.width > 0
         self.bridge.look()
         self.retitle()
 
@@ -160,8 +174,11 @@ class BoardScreen(BoardActions):
     def retitle(self) -> None:
         vm, vcpu = self.bridge.selected
         other_events, other_registers = (" │ events (e)", " │ registers (g)") if self.tabbed else ("", "")
-        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}")
-        set_title(self.event_log, f"events{other_registers}")
+        other_ffa = " │ ff-a (x)" if self.ffa is not None else ""
+        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}{other_ffa if self.tabbed else ''}")
+        set_title(self.event_log, f"events{other_registers}{other_ffa}")
+        if self.ffa is not None:
+            set_title(self.ffa, f"ff-a, {self.ffa.filter_name} (n){other_registers} │ events (e)")
         set_title(self.partitions, "partitions")
         for console in self.consoles.all():
             console.retitle()

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from engine.errors import MachineError
 from engine.machine import Machine
 from engine.views import RunState
+from hvtui.actions import available
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hvtui.frame import Frame
     from hvtui.widgets.consoles import Consoles
     from hvtui.widgets.event_log import EventLog
+    from hvtui.widgets.ffa import FfaPane
     from hvtui.widgets.partitions import Partitions
     from hvtui.widgets.registers import Registers
     from hvtui.widgets.status import StatusLine
@@ -43,6 +45,7 @@ class BoardActions(Screen[None]):
     partitions: Partitions
     registers: Registers
     event_log: EventLog
+    ffa: FfaPane | None
     status: StatusLine
 
     def complain(self, message: str) -> None:
@@ -50,6 +53,19 @@ class BoardActions(Screen[None]):
 
     def laid_out(self) -> None:
         raise NotImplementedError
+
+    def retitle(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def tabbed(self) -> bool:
+        raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No FF-A actions on a machine without it."""
+        if self.ffa is None and action in ("ffa", "ffa_filter"):
+            return False
+        return super().check_action(action, parameters)
 
     # --- the machine -----------------------------------------------------------------------------
 
@@ -121,9 +137,23 @@ class BoardActions(Screen[None]):
     def action_events(self) -> None:
         self._show_inspector(self.event_log)
 
+    def action_ffa(self) -> None:
+        if self.ffa is not None:
+            self._show_inspector(self.ffa)
+
+    def action_ffa_filter(self) -> None:
+        """Where the pane is not shown, the key shows it first."""
+        if self.ffa is not None and self.bridge.ffa_visible:
+            self.ffa.next_endpoint()
+            self.retitle()
+        else:
+            self.action_ffa()
+
     def _show_inspector(self, pane: Widget) -> None:
-        self.set_class(pane is self.registers, "-show-registers")
-        self.set_class(pane is self.event_log, "-show-events")
+        if self.tabbed or pane is not self.registers or not self.has_class("-show-ffa"):
+            self.set_class(pane is self.registers, "-show-registers")
+            self.set_class(pane is self.event_log, "-show-events")
+            self.set_class(pane is self.ffa, "-show-ffa")
         self._show_pane(pane)
 
     def _show_pane(self, pane: Widget) -> None:
@@ -175,7 +205,7 @@ class BoardActions(Screen[None]):
         self.app.push_screen(Details(f"{view.name} is {view.state.value}", "\n".join(lines)))
 
     def action_help(self) -> None:
-        self.app.push_screen(Help())
+        self.app.push_screen(Help(available(self.ffa is not None)))
 
     def action_palette(self) -> None:
         self.app.action_command_palette()

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from hvtui.actions import ACTIONS, Action, Scope, key_label
+from hvtui.actions import Action, Scope, key_label
 from hvtui.screens.modal import Dialog
 from hvtui.theme import Ink
 
@@ -28,18 +28,22 @@ class Help(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,q,question_mark,f1", "close", "Close", show=False)]
 
+    def __init__(self, actions: list[Action]) -> None:
+        super().__init__()
+        self._actions = actions
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box large") as box:
             box.border_title = "Keys"
             box.border_subtitle = "arrows scroll · escape closes"
             for scope in Scope:
-                yield Static(_section(scope), classes="section")
+                yield Static(_section(scope, self._actions), classes="section")
             yield Static(_consoles(), classes="section")
 
 
-def _section(scope: Scope) -> Table:
+def _section(scope: Scope, actions: list[Action]) -> Table:
     page = _page(scope.value)
-    for action in ACTIONS:
+    for action in actions:
         if action.scope is scope:
             page.add_row(Text(key_label(action), Ink.KEY), _words(action))
     return page
