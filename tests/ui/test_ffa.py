@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from engine.events import FfaAnswer, FfaCall
 from engine.machine import Machine
+from engine.views import RunState
 from hvtui.app import HvtuiApp
 from hvtui.ffa_calls import Call, CallList
 from hvtui.frame import FfaBatch
@@ -21,19 +22,31 @@ from tests.ui.test_snapshots import Compare, keys
 HANDLE = 0x8000_0000_0000_0002
 
 
+def run_until(machine: Machine, *borrowers: tuple[int, str]) -> None:
+    """Run, by steps that are the same every time, until a transaction has these borrowers in these states."""
+    for _ in range(20_000):
+        machine.control.run_instructions(100)
+        view = machine.control.view(RunState.PAUSED, "").ffa
+        assert view is not None
+        for transaction in view.transactions:
+            if set(borrowers) <= {(borrower.endpoint, borrower.state) for borrower in transaction.borrowers}:
+                return
+    raise AssertionError(f"no transaction came to {borrowers}")
+
+
 def offered(machine: Machine) -> None:
     """vm0 has just shared its first page with vm1."""
-    machine.control.run_instructions(515_500)
+    run_until(machine, (2, "offered"))
 
 
 def retrieved(machine: Machine) -> None:
     """vm0 shares a page with vm1, which may read it, and with vm2, which may write it; both have it."""
-    machine.control.run_instructions(703_500)
+    run_until(machine, (2, "retrieved"), (3, "retrieved"))
 
 
 def simulated(machine: Machine) -> None:
     """The first simulated secure partition has a page."""
-    machine.control.run_instructions(1_005_500)
+    run_until(machine, (0x8001, "retrieved"))
 
 
 def ffa_machine(advance: Callable[[Machine], object] = retrieved) -> Machine:
