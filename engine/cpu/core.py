@@ -239,7 +239,7 @@ class Core:
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INTR, interrupt)
         for callback, instruction in ((mrs, api.INSN_MRS), (msr, api.INSN_MSR), (sys, api.INSN_SYS)):
             api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, callback, instruction)
-        # A hook of this kind that covers RAM makes every store to RAM take a slow path, 15 times the cost.
+        # A hook of this kind that covers RAM makes every store to RAM take a slow path.
         for begin, end in ((0, ram.base - 1), (ram.base + ram.size, (1 << 64) - 1)):
             api.add_hook(self._uc, unicorn_const.UC_HOOK_MEM_UNMAPPED, unmapped, None, begin, end)
 
