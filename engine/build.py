@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.board.memory import PhysicalMemory
@@ -13,6 +14,7 @@ from engine.events import ConsoleOutput, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
+from engine.hypervisor.partition import Partition
 from engine.hypervisor.psci import Psci
 from engine.hypervisor.stage2 import Stage2, TableAllocator
 from engine.hypervisor.traps import GuestTraps
@@ -29,18 +31,20 @@ class System:
     memory: PhysicalMemory
     hypervisor: Hypervisor
     events: EventRing
+    vms: Sequence[Vm]
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
 
     @property
-    def vms(self) -> list[Vm]:
-        return self.hypervisor.vms
+    def partitions(self) -> list[Partition]:
+        """All that run guest code."""
+        return self.hypervisor.partitions
 
-    def vm(self, name: str) -> Vm:
-        """The VM with this name; KeyError if there is none."""
-        for vm in self.vms:
-            if vm.name == name:
-                return vm
+    def partition(self, name: str) -> Partition:
+        """The partition with this name; KeyError if there is none."""
+        for partition in self.partitions:
+            if partition.name == name:
+                return partition
         raise KeyError(name)
 
 
@@ -54,6 +58,7 @@ class _Builder:
         self.memory = PhysicalMemory(RAM_BASE, board.ram_end - RAM_BASE)
         self._tables = TableAllocator(self.memory, board.firmware_base, board.firmware_base + FIRMWARE_SIZE)
         self.hypervisor = Hypervisor(config, events)
+        self.vms: list[Vm] = []
         self._psci = Psci(self.hypervisor)
         self._mmio = Mmio(self.hypervisor)
         self.ffa = FfaProxy(self.hypervisor, self.memory, config.ffa) if config.ffa is not None else None
@@ -70,10 +75,11 @@ class _Builder:
         )
         vm.wire(vgic, self._uart(vm), self._rtc(vm))
         self.hypervisor.add_vm(vm)
+        self.vms.append(vm)
         if self.ffa is not None:
             self.ffa.add_vm(vm)
 
-    def _traps(self, vm: Vm) -> GuestTraps:
+    def _traps(self, vm: Partition) -> GuestTraps:
         return GuestTraps(vm, self.hypervisor, self._psci, self._mmio, self.ffa)
 
     def _raise_spi(self, vm: Vm, spi: int, source: str, level: bool) -> None:
@@ -103,6 +109,6 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     builder = _Builder(config, EventRing(event_capacity, digest))
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
-    system = System(config, builder.memory, builder.hypervisor, builder.events, builder.ffa)
+    system = System(config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa)
     system.hypervisor.power_on()
     return system

@@ -13,8 +13,9 @@ from engine.build import System
 from engine.errors import MachineError
 from engine.events import HostInput, VmState
 from engine.hypervisor.hypervisor import NO_LIMIT
+from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
-from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.hypervisor.vm import SPI_BASE
 from engine.views import MachineView, RegistersView, RunState, VmRunState
 
 _MAX_INTID = SPI_BASE + 256
@@ -57,7 +58,7 @@ class Control:
     def type(self, vm_name: str, data: bytes) -> int:
         """Type into a partition's console; returns how many bytes it took (a full port takes fewer, or none)."""
         vm = self.vm(vm_name)
-        taken = data[: vm.uart.room]
+        taken = data[: vm.uart.room] if vm.uart is not None else b""
         if taken:
             self._record("type", vm, data=taken)
             vm.console.send(taken)
@@ -72,7 +73,7 @@ class Control:
             raise ControlError(f"{vm_name} is {vcpu.vm.state.value}: nothing can be injected")
         self._record("inject", vcpu.vm, vcpu_index, number=intid)
         self.system.hypervisor.interrupt_raised(vcpu, intid, "injected")
-        vcpu.vm.vgic.inject(intid, vcpu_index)
+        vcpu.vm.interrupts.inject(intid, vcpu_index)
 
     def reset(self, vm_name: str) -> None:
         """Cold reset of one VM."""
@@ -81,7 +82,7 @@ class Control:
         vm.power_on()
         self.system.events.emit(VmState(self.system.hypervisor.now, vm.name, -1, "started", "reset"))
 
-    def _record(self, kind: str, vm: Vm, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
+    def _record(self, kind: str, vm: Partition, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
         hypervisor = self.system.hypervisor
         event = HostInput(hypervisor.now, vm.name, vcpu, kind, data, number, hypervisor.progress)
         self.inputs.append(event)
@@ -102,11 +103,11 @@ class Control:
 
     # --- looking -----------------------------------------------------------------------------------
 
-    def vm(self, name: str) -> Vm:
+    def vm(self, name: str) -> Partition:
         try:
-            return self.system.vm(name)
+            return self.system.partition(name)
         except KeyError:
-            names = ", ".join(vm.name for vm in self.system.vms)
+            names = ", ".join(vm.name for vm in self.system.partitions)
             raise ControlError(f"there is no partition {name!r} (this machine has {names})") from None
 
     def vcpu(self, vm_name: str, index: int) -> Vcpu:
@@ -130,4 +131,4 @@ class Control:
         return self.system.events.hexdigest(*(observe.register_bytes(vcpu) for vcpu in self._vcpus()))
 
     def _vcpus(self) -> list[Vcpu]:
-        return [vcpu for vm in self.system.vms for vcpu in vm.vcpus]
+        return [vcpu for vm in self.system.partitions for vcpu in vm.vcpus]

@@ -8,8 +8,8 @@ from engine.arch.paging import PAGE
 from engine.arch.sysreg import SysReg
 from engine.build import System
 from engine.errors import MachineError
+from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
-from engine.hypervisor.vm import Vm
 from engine.observe_ffa import ffa_view
 from engine.views import (
     CoreView,
@@ -66,7 +66,7 @@ def machine_view(system: System, state: RunState, detail: str) -> MachineView:
         nanoseconds=hypervisor.ns_of_cycles(hypervisor.now),
         instructions=hypervisor.progress,
         events=system.events.total,
-        vms=tuple(_vm_view(vm) for vm in system.vms),
+        vms=tuple(_vm_view(vm) for vm in system.partitions),
         cores=tuple(
             CoreView(core.index, core.cycles, core.busy, _running_name(core.current)) for core in hypervisor.cores
         ),
@@ -78,14 +78,14 @@ def _running_name(vcpu: Vcpu | None) -> str:
     return f"{vcpu.vm.name}/{vcpu.index}" if vcpu is not None and vcpu.runnable else ""
 
 
-def _vm_view(vm: Vm) -> VmView:
+def _vm_view(vm: Partition) -> VmView:
     return VmView(
         name=vm.name,
         state=vm.state,
         detail=vm.detail,
         vmid=vm.stage2.vmid,
-        ram_base=vm.config.ram_base,
-        ram_size=vm.config.ram_size,
+        ram_base=vm.ram_base,
+        ram_size=vm.ram_size,
         console=vm.console.name,
         vcpus=tuple(_vcpu_view(vcpu) for vcpu in vm.vcpus),
     )
@@ -99,10 +99,10 @@ def _vcpu_view(vcpu: Vcpu) -> VcpuView:
         core=vcpu.pcore.index,
         el=registers.el,
         pc=registers.pc,
-        symbol=vcpu.vm.images.symbols.lookup(registers.pc),
+        symbol=vcpu.vm.symbols.lookup(registers.pc),
         exits=vcpu.exits,
         instructions=vcpu.instructions,
-        pending=vcpu.vm.vgic.pending(vcpu.index),
+        pending=vcpu.vm.interrupts.pending(vcpu.index),
     )
 
 
@@ -143,8 +143,8 @@ def _timers(vcpu: Vcpu, cycles_per_tick: int) -> RegisterGroup:
 
 def _interrupts(vcpu: Vcpu) -> RegisterGroup:
     """What is read here has no side effects (so not ICC_IAR1_EL1)."""
-    vgic = vcpu.vm.vgic
-    values = ((key.name, vgic.sysreg_read(vcpu.index, key) or 0, 32) for key in _GIC_REGISTERS)
+    gic = vcpu.vm.interrupts
+    values = ((key.name, gic.sysreg_read(vcpu.index, key) or 0, 32) for key in _GIC_REGISTERS)
     return RegisterGroup("Interrupts", tuple(values))
 
 

@@ -1,16 +1,41 @@
-"""The board's physical memory: one lazily committed mapping shared by every engine."""
+"""The board's physical memory: lazily committed mappings shared by every engine that may see them."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
 import struct
+from typing import Protocol
 
 from unicorn import Uc, unicorn_const
 
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0)
+
+
+class Memory(Protocol):
+    """What one security state sees. Addresses are physical; IndexError where there is no memory."""
+
+    @property
+    def banks(self) -> tuple[PhysicalMemory, ...]:
+        """The mappings behind it, in address order."""
+
+    def map_into(self, engine: Uc) -> None: ...
+
+    def contains(self, address: int, size: int = 1) -> bool: ...
+
+    def read(self, address: int, size: int) -> bytes: ...
+
+    def write(self, address: int, data: bytes | memoryview) -> None: ...
+
+    def fill_zero(self, address: int, size: int) -> None: ...
+
+    def read_u32(self, address: int) -> int: ...
+
+    def read_u64(self, address: int) -> int: ...
+
+    def write_u64(self, address: int, value: int) -> None: ...
 
 
 class PhysicalMemory:
@@ -25,6 +50,11 @@ class PhysicalMemory:
         self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
         self._view = memoryview(self._map)
         self._host = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+
+    @property
+    def banks(self) -> tuple[PhysicalMemory, ...]:
+        """Itself."""
+        return (self,)
 
     def map_into(self, engine: Uc) -> None:
         """Make this RAM visible to an engine at its physical addresses."""
@@ -63,3 +93,41 @@ class PhysicalMemory:
 
     def write_u64(self, address: int, value: int) -> None:
         _U64.pack_into(self._view, self._offset(address, 8), value)
+
+
+class SecureView:
+    """What Secure state sees: its own RAM and the Non-secure one. No access may cross from one to the other."""
+
+    def __init__(self, secure: PhysicalMemory, normal: PhysicalMemory) -> None:
+        self.secure = secure
+        self.normal = normal
+        self.banks = (secure, normal)
+
+    def _bank(self, address: int) -> PhysicalMemory:
+        return self.secure if address < self.normal.base else self.normal
+
+    def map_into(self, engine: Uc) -> None:
+        for bank in self.banks:
+            bank.map_into(engine)
+
+    def contains(self, address: int, size: int = 1) -> bool:
+        return self._bank(address).contains(address, size)
+
+    def read(self, address: int, size: int) -> bytes:
+        return self._bank(address).read(address, size)
+
+    def write(self, address: int, data: bytes | memoryview) -> None:
+        """Write from the host; engines that may hold code translated from there must drop it."""
+        self._bank(address).write(address, data)
+
+    def fill_zero(self, address: int, size: int) -> None:
+        self._bank(address).fill_zero(address, size)
+
+    def read_u32(self, address: int) -> int:
+        return self._bank(address).read_u32(address)
+
+    def read_u64(self, address: int) -> int:
+        return self._bank(address).read_u64(address)
+
+    def write_u64(self, address: int, value: int) -> None:
+        self._bank(address).write_u64(address, value)

@@ -7,12 +7,13 @@ above it must see arrives through `CoreClient`: exceptions, timer registers, and
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from typing import Protocol
 
 from unicorn import unicorn_const
 
 from engine.arch.sysreg import SysReg
-from engine.board.memory import PhysicalMemory
+from engine.board.memory import Memory
 from engine.cpu import hooks
 from engine.cpu import unicorn_api as api
 from engine.cpu.calibration import layout, locate_env
@@ -48,7 +49,7 @@ class CoreClient(Protocol):
 class Core:
     """A Cortex-A72 over the board's memory, entered at EL1 or EL0 under EL2 control."""
 
-    def __init__(self, memory: PhysicalMemory, client: CoreClient) -> None:
+    def __init__(self, memory: Memory, client: CoreClient) -> None:
         self._uc = api.new_engine()
         self._handle = api.handle_of(self._uc)
         env = locate_env(self._uc)
@@ -229,7 +230,6 @@ class Core:
     # --- hooks -------------------------------------------------------------------------------
 
     def _install_hooks(self) -> None:
-        ram = self._memory
         interrupt = hooks.interrupts(self._client, self.fail)
         mrs = hooks.register_reads(self._client, self.state.x, self.fail)
         msr = hooks.register_writes(self._client, self.fail)
@@ -240,8 +240,16 @@ class Core:
         for callback, instruction in ((mrs, api.INSN_MRS), (msr, api.INSN_MSR), (sys, api.INSN_SYS)):
             api.add_hook(self._uc, unicorn_const.UC_HOOK_INSN, callback, instruction)
         # A hook of this kind that covers RAM makes every store to RAM take a slow path.
-        for begin, end in ((0, ram.base - 1), (ram.base + ram.size, (1 << 64) - 1)):
+        for begin, end in self._gaps():
             api.add_hook(self._uc, unicorn_const.UC_HOOK_MEM_UNMAPPED, unmapped, None, begin, end)
+
+    def _gaps(self) -> Iterator[tuple[int, int]]:
+        """(first, last) physical address of every stretch without memory."""
+        begin = 0
+        for bank in self._memory.banks:
+            yield begin, bank.base - 1
+            begin = bank.base + bank.size
+        yield begin, (1 << 64) - 1
 
     def _note_unmapped(self, physical: int) -> None:
         self._unmapped = physical

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from engine.board.memory import PhysicalMemory
+from engine.board.memory import Memory
 from engine.config import FfaSection
 from engine.ffa.abi import Function
 from engine.ffa.errors import Code, FfaError
@@ -23,6 +23,7 @@ from engine.hypervisor.ffa_stub_spmc import StubPartition, stub_partitions
 
 if TYPE_CHECKING:
     from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.partition import Partition
     from engine.hypervisor.vcpu import Vcpu
     from engine.hypervisor.vm import Vm
 
@@ -86,7 +87,7 @@ Handlers: TypeAlias = dict[Function, Handler]
 class Relay:
     """Endpoints, transactions and notifications of the NS-EL2 manager."""
 
-    def __init__(self, hypervisor: Hypervisor, memory: PhysicalMemory, config: FfaSection) -> None:
+    def __init__(self, hypervisor: Hypervisor, memory: Memory, config: FfaSection) -> None:
         self.hypervisor = hypervisor
         self.memory = memory
         self.config = config
@@ -104,7 +105,7 @@ class Relay:
         self.endpoints[endpoint.id] = self._of_vm[vm.name] = endpoint
         return endpoint
 
-    def of(self, vm: Vm) -> Endpoint:
+    def of(self, vm: Partition) -> Endpoint:
         """The endpoint that a VM is."""
         return self._of_vm[vm.name]
 

@@ -132,7 +132,7 @@ class MessageCalls:
     def _idle(self, request: Call) -> Result | None:
         """Wait for a message, FFA_RUN or an interrupt; the last leaves FFA_INTERRUPT in the registers."""
         vcpu, result = request.vcpu, interrupt(*request.target)
-        if vcpu.vm.vgic.wakes(vcpu.index):
+        if vcpu.vm.interrupts.wakes(vcpu.index):
             return result
         for number, value in enumerate(result.values):
             vcpu.registers.x[number] = value

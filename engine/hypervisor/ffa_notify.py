@@ -107,7 +107,7 @@ class NotificationCalls:
     def _inject(self, endpoint: Endpoint, vcpu: int, intid: int, source: str) -> None:
         vm = endpoint.vm
         self._relay.hypervisor.interrupt_raised(vm.vcpus[vcpu], intid, source)
-        vm.vgic.inject(intid, vcpu)
+        vm.interrupts.inject(intid, vcpu)
 
 
 def _request(call: Call) -> tuple[tuple[int, int], int, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf, S2Memory
-from engine.board.memory import PhysicalMemory
+from engine.board.memory import Memory
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
 from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
@@ -104,7 +104,7 @@ def unmap_pages(vm: Vm, ranges: Sequence[Range]) -> None:
     vm.core.flush_tlb()
 
 
-def zero_pages(memory: PhysicalMemory, physical: Sequence[int]) -> None:
+def zero_pages(memory: Memory, physical: Sequence[int]) -> None:
     """Clear pages that nobody uses."""
     for address in physical:
         memory.fill_zero(address, PAGE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.board.memory import PhysicalMemory
+from engine.board.memory import Memory
 from engine.config import FfaSection
 from engine.events import FfaCall
 from engine.ffa import abi, log
@@ -34,7 +34,7 @@ _WAITS = "waits"
 class FfaProxy:
     """One machine's FF-A manager in the normal world."""
 
-    def __init__(self, hypervisor: Hypervisor, memory: PhysicalMemory, config: FfaSection) -> None:
+    def __init__(self, hypervisor: Hypervisor, memory: Memory, config: FfaSection) -> None:
         self.relay = Relay(hypervisor, memory, config)
         self._hypervisor = hypervisor
         self._notify = NotificationCalls(self.relay)

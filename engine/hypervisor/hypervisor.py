@@ -12,9 +12,9 @@ from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
 from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
 from engine.hypervisor.hcr import HCR_GUEST, HCR_VF, HCR_VI
+from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
-from engine.hypervisor.vm import Vm
 from engine.views import VcpuState, VmRunState
 
 _LONGEST_SLICE = 200_000
@@ -38,7 +38,7 @@ class Hypervisor:
         self._slice = self.cycles_of_ns(int(config.board.time_slice_ms * _NS_PER_MS))
         self._wake_delay = max(1, self._slice // _WAKE_FRACTION)
         self.cores = tuple(PhysicalCore(n) for n in range(config.board.cores))
-        self.vms: list[Vm] = []
+        self.partitions: list[Partition] = []
         self._active: PhysicalCore | None = None
         self._turn_of: PhysicalCore | None = None
         self._horizon = 0
@@ -50,13 +50,14 @@ class Hypervisor:
         self.trapped = ""
         """The trap that `stop_after_trap` stopped at, "" if none."""
 
-    def add_vm(self, vm: Vm) -> None:
+    def add_vm(self, vm: Partition) -> None:
         """Place a VM's vCPUs on their cores."""
-        self.vms.append(vm)
+        self.partitions.append(vm)
         for pcore in self.cores:
             mine = [vcpu for vcpu in vm.vcpus if vcpu.pcore is pcore]
             if mine:
                 pcore.add(mine)
+        vm.vcpus[0].pcore.alarms += vm.alarms
 
     # --- virtual time --------------------------------------------------------------------------
 
@@ -94,7 +95,7 @@ class Hypervisor:
     @property
     def finished(self) -> bool:
         """Every VM is off or crashed."""
-        return all(vm.state is not VmRunState.RUNNING for vm in self.vms)
+        return all(vm.state is not VmRunState.RUNNING for vm in self.partitions)
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -155,10 +156,10 @@ class Hypervisor:
             deadline = vcpu.timer_deadline()
             if deadline is not None:
                 earliest = min(earliest, deadline * self.cycles_per_tick)
-            if vcpu.index == 0:
-                alarm = vcpu.vm.rtc.next_match_ns()
-                if alarm is not None:
-                    earliest = min(earliest, self.cycles_of_ns(alarm) + 1)
+        for alarm in pcore.alarms:
+            moment = alarm.next_match_ns()
+            if moment is not None:
+                earliest = min(earliest, self.cycles_of_ns(moment) + 1)
         return earliest
 
     def _run_core(self, pcore: PhysicalCore, horizon: int, budget: int) -> None:
@@ -227,8 +228,8 @@ class Hypervisor:
             deadline = vcpu.timer_deadline()
             if deadline is not None and deadline <= now:
                 self._update_timer_lines(vcpu, now)
-            if vcpu.index == 0:
-                vcpu.vm.rtc.poll()
+        for alarm in pcore.alarms:
+            alarm.poll()
 
     def _update_timer_lines(self, vcpu: Vcpu, now: int) -> None:
         """The timers' interrupts are level-sensitive: they follow the conditions both ways (Arm ARM D12.2.4)."""
@@ -240,7 +241,7 @@ class Hypervisor:
                     self.interrupt_raised(vcpu, ppi, "timer")
                 else:
                     vcpu.asserted.discard(ppi)
-                vcpu.vm.vgic.set_line(ppi, level, vcpu.index)
+                vcpu.vm.interrupts.set_line(ppi, level, vcpu.index)
 
     def timer_changed(self, vcpu: Vcpu) -> None:
         """The guest reprogrammed a timer in the middle of a slice; end it, since it may now be too long."""
@@ -255,7 +256,7 @@ class Hypervisor:
     def interrupts_changed(self, vcpu: Vcpu) -> None:
         """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
         vcpu.interrupts_changed = True
-        if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.vgic.wakes(vcpu.index):
+        if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.interrupts.wakes(vcpu.index):
             self._wake(vcpu)
 
     def _wake(self, vcpu: Vcpu) -> None:
@@ -284,9 +285,9 @@ class Hypervisor:
         vm = vcpu.vm
         vcpu.interrupts_changed = False
         hcr = HCR_GUEST
-        if vm.vgic.virq(vcpu.index):
+        if vm.interrupts.virq(vcpu.index):
             hcr |= HCR_VI
-        if vm.vgic.vfiq(vcpu.index):
+        if vm.interrupts.vfiq(vcpu.index):
             hcr |= HCR_VF
         if hcr != vm.hcr:
             vm.set_hcr(hcr)
@@ -311,7 +312,7 @@ class Hypervisor:
 
     def wait_for_interrupt(self, vcpu: Vcpu, why: str) -> None:
         """WFI: give the core away unless an interrupt is already there."""
-        if not vcpu.vm.vgic.wakes(vcpu.index):
+        if not vcpu.vm.interrupts.wakes(vcpu.index):
             self.block(vcpu, VcpuState.BLOCKED, why)
 
     def block(self, vcpu: Vcpu, state: VcpuState, why: str) -> None:
@@ -334,12 +335,12 @@ class Hypervisor:
         vcpu.interrupts_changed = True
         self._wake(vcpu)
 
-    def stop_vm(self, vm: Vm, state: VmRunState, detail: str) -> None:
+    def stop_vm(self, vm: Partition, state: VmRunState, detail: str) -> None:
         vm.stop(state, detail)
         self._emit(VmState(self.now, vm.name, -1, state.value, detail))
         vm.core.stop()
 
-    def request_reset(self, vm: Vm, why: str) -> None:
+    def request_reset(self, vm: Partition, why: str) -> None:
         """Reset a VM as soon as its slice has ended."""
         vm.reset_requested = True
         self._emit(VmState(self.now, vm.name, -1, "reset", why))
@@ -347,13 +348,13 @@ class Hypervisor:
             vcpu.state = VcpuState.OFF
         vm.core.stop()
 
-    def _reset_vm(self, vm: Vm) -> None:
+    def _reset_vm(self, vm: Partition) -> None:
         vm.power_on()
         self._emit(VmState(self.now, vm.name, -1, "started", ""))
 
     def power_on(self) -> None:
         """Start every VM."""
-        for vm in self.vms:
+        for vm in self.partitions:
             self._reset_vm(vm)
 
     def _emit(self, event: Event) -> None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.cpu.core import Core
+    from engine.hypervisor.partition import Alarm
     from engine.hypervisor.vcpu import Vcpu
 
 
 class PhysicalCore:
     """Runs one vCPU at a time; picks the next one in two levels, VMs in turn and then their vCPUs in turn."""
 
-    __slots__ = ("_queues", "busy", "current", "cycles", "engine", "index", "slice_end", "switches", "vcpus")
+    __slots__ = ("_queues", "alarms", "busy", "current", "cycles", "engine", "index", "slice_end", "switches", "vcpus")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -27,6 +28,8 @@ class PhysicalCore:
         self.engine: Core | None = None
         """The engine running a slice for this core right now."""
         self.vcpus: list[Vcpu] = []
+        self.alarms: list[Alarm] = []
+        """Devices whose interrupts come at this core's time."""
         self._queues: list[list[Vcpu]] = []
 
     @property

@@ -21,7 +21,7 @@ from engine.arch.paging import (
     level_size,
     walk,
 )
-from engine.board.memory import PhysicalMemory
+from engine.board.memory import Memory
 
 VMID_SHIFT = 48
 VTCR_EL2 = (
@@ -54,7 +54,7 @@ def _pieces(ipa: int, address: int, size: int) -> Iterator[tuple[int, int]]:
 class TableAllocator:
     """Zeroed 4 KB pages for translation tables out of the firmware's own memory."""
 
-    def __init__(self, memory: PhysicalMemory, base: int, end: int) -> None:
+    def __init__(self, memory: Memory, base: int, end: int) -> None:
         self._memory = memory
         self._next = base
         self._end = end
@@ -86,7 +86,7 @@ def _by_table(ipa: int, pages: int) -> Iterator[tuple[int, int]]:
 class Stage2:
     """IPA -> PA for one partition. The tables in RAM are the only record: every query reads them."""
 
-    def __init__(self, memory: PhysicalMemory, tables: TableAllocator, vmid: int) -> None:
+    def __init__(self, memory: Memory, tables: TableAllocator, vmid: int) -> None:
         self._memory = memory
         self._tables = tables
         self.vmid = vmid

@@ -10,8 +10,8 @@ from engine.cpu.timer import Comparator
 
 if TYPE_CHECKING:
     from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.partition import Partition
     from engine.hypervisor.vcpu import Vcpu
-    from engine.hypervisor.vm import Vm
 
 _EL0PCTEN, _EL0VCTEN, _EL0VTEN, _EL0PTEN = 1 << 0, 1 << 1, 1 << 8, 1 << 9
 _EL0_ENABLE = {
@@ -33,7 +33,7 @@ Read = Callable[["Vcpu", int], int]
 Write = Callable[[Comparator, int, int], None]
 
 
-def guest_id_registers(vm: Vm) -> dict[int, int]:
+def guest_id_registers(vm: Partition) -> dict[int, int]:
     """ID registers that differ from the model's.
 
     The board has the GICv3 system registers, although the model does not say so; EL1 and EL0 are
@@ -75,7 +75,7 @@ _WRITES: dict[int, tuple[bool, Write]] = {
 class GuestSysregs:
     """Timer and ID registers of one VM, as the MSR and MRS hooks ask for them."""
 
-    def __init__(self, vm: Vm, hypervisor: Hypervisor) -> None:
+    def __init__(self, vm: Partition, hypervisor: Hypervisor) -> None:
         self._vm = vm
         self._hypervisor = hypervisor
         self._constants = guest_id_registers(vm)

@@ -24,8 +24,8 @@ from engine.views import VmRunState
 if TYPE_CHECKING:
     from engine.hypervisor.ffa_proxy import FfaProxy
     from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.partition import Partition
     from engine.hypervisor.vcpu import Vcpu
-    from engine.hypervisor.vm import Vm
 
 GUEST_EL = 1
 _RUNAWAY = 100
@@ -39,7 +39,7 @@ _MASK64 = (1 << 64) - 1
 class GuestTraps:
     """The CoreClient of one VM: everything its engine reports comes here first."""
 
-    def __init__(self, vm: Vm, hypervisor: Hypervisor, psci: Psci, mmio: Mmio, ffa: FfaProxy | None) -> None:
+    def __init__(self, vm: Partition, hypervisor: Hypervisor, psci: Psci, mmio: Mmio, ffa: FfaProxy | None) -> None:
         self._vm = vm
         self._hypervisor = hypervisor
         self._psci = psci
@@ -225,16 +225,16 @@ class GuestTraps:
         self._inject_undefined(vcpu)
 
     def _gic_access(self, vcpu: Vcpu, key: int, register: int, read: bool) -> bool:
-        x, vgic = self._vm.core.state.x, self._vm.vgic
+        x, gic = self._vm.core.state.x, self._vm.interrupts
         if read:
-            value = vgic.sysreg_read(vcpu.index, key)
+            value = gic.sysreg_read(vcpu.index, key)
             if value is None:
                 return False
             if register != XZR:
                 x[register] = value
         else:
             value = 0 if register == XZR else x[register]
-            if not vgic.sysreg_write(vcpu.index, key, value):
+            if not gic.sysreg_write(vcpu.index, key, value):
                 return False
         self._report(vcpu, EC.SYSREG, "read" if read else "write", key, value)
         return True

@@ -10,8 +10,8 @@ from engine.hypervisor.ffa_calls import CallState
 from engine.views import VcpuState
 
 if TYPE_CHECKING:
+    from engine.hypervisor.partition import Partition
     from engine.hypervisor.physical_core import PhysicalCore
-    from engine.hypervisor.vm import Vm
 
 
 class Vcpu:
@@ -38,7 +38,7 @@ class Vcpu:
     )
 
     def __init__(
-        self, vm: Vm, index: int, pcore: PhysicalCore, context: VcpuContext, reset_context: VcpuContext
+        self, vm: Partition, index: int, pcore: PhysicalCore, context: VcpuContext, reset_context: VcpuContext
     ) -> None:
         self.vm = vm
         self.index = index

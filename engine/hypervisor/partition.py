@@ -1,0 +1,171 @@
+"""What VMs and secure partitions are alike in: an engine, a stage 2 and the vCPUs that take turns on them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from engine.arch.sysreg import SysReg
+from engine.board.bus import Bus
+from engine.board.memory import Memory
+from engine.board.memory_map import COUNTER_HZ
+from engine.board.pl011 import Pl011
+from engine.console import Console
+from engine.cpu.core import Core, CoreClient
+from engine.hypervisor.hcr import HCR_GUEST
+from engine.hypervisor.physical_core import PhysicalCore
+from engine.hypervisor.stage2 import VTCR_EL2, Stage2
+from engine.hypervisor.vcpu import Vcpu
+from engine.images.symbols import SymbolTable
+from engine.views import VcpuState, VmRunState
+
+_MPIDR_RES1 = 1 << 31
+_MDCR_TPM_TPMCR = 1 << 6 | 1 << 5
+_CNTHCTL_EL1PCTEN_EL1PCEN = 3
+
+
+class InterruptController(Protocol):
+    """The virtual interrupts of a partition, by vCPU."""
+
+    def reset(self) -> None: ...
+
+    def reset_vcpu(self, vcpu: int) -> None: ...
+
+    def set_line(self, intid: int, level: bool, vcpu: int = 0) -> None: ...
+
+    def inject(self, intid: int, vcpu: int = 0) -> None: ...
+
+    def sysreg_read(self, vcpu: int, key: int) -> int | None: ...
+
+    def sysreg_write(self, vcpu: int, key: int, value: int) -> bool: ...
+
+    def virq(self, vcpu: int) -> bool: ...
+
+    def vfiq(self, vcpu: int) -> bool: ...
+
+    def wakes(self, vcpu: int) -> bool: ...
+
+    def pending(self, vcpu: int) -> tuple[int, ...]: ...
+
+
+class Alarm(Protocol):
+    """A device that will interrupt at a known time."""
+
+    def next_match_ns(self) -> int | None:
+        """Virtual time of the next interrupt in nanoseconds, None while there will be none."""
+
+    def poll(self) -> None:
+        """That time may have come."""
+
+
+class Partition(ABC):
+    """Guest code behind its own stage 2. Whoever schedules runs its vCPUs; nothing here does."""
+
+    secure = False
+    """Whether it lives in the secure world, which a physical core enters and leaves as a whole."""
+    interrupts: InterruptController
+    console: Console
+    uart: Pl011 | None = None
+
+    def __init__(
+        self,
+        name: str,
+        memory: Memory,
+        stage2: Stage2,
+        client: Callable[[Partition], CoreClient],
+        symbols: SymbolTable,
+    ) -> None:
+        self.name = name
+        self.memory = memory
+        self.stage2 = stage2
+        self.symbols = symbols
+        self.ram_base = self.ram_size = 0
+        """Its own RAM, by the addresses it uses."""
+        self.state = VmRunState.OFF
+        self.detail = "not started"
+        self.core = Core(memory, client(self))
+        self.loaded: Vcpu | None = None
+        self.hcr = 0
+        """HCR_EL2 as the engine has it; 0 after another vCPU was loaded."""
+        self.reset_requested = False
+        self.vcpus: list[Vcpu] = []
+        self.bus = Bus()
+        self.alarms: Sequence[Alarm] = ()
+        """Devices of it that interrupt at a time."""
+        self.at_end: Callable[[], None] = lambda: None
+        """Called when it ends: it stopped, or starts over."""
+
+    def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
+        """Make the next vCPU, in reset state and off."""
+        core = self.core
+        vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context())
+        core.reset()
+        core.write(SysReg.VTCR_EL2, VTCR_EL2)
+        core.write(SysReg.VTTBR_EL2, self.stage2.vttbr)
+        core.write(SysReg.VMPIDR_EL2, _MPIDR_RES1 | vcpu.index)
+        core.write(SysReg.MDCR_EL2, _MDCR_TPM_TPMCR)
+        core.write(SysReg.CNTHCTL_EL2, _CNTHCTL_EL1PCTEN_EL1PCEN)
+        core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
+        core.write(SysReg.HCR_EL2, HCR_GUEST)
+        core.save(vcpu.reset_context)
+        self.vcpus.append(vcpu)
+        return vcpu
+
+    def reset_vcpu(self, vcpu: Vcpu, entry: int, argument: int) -> None:
+        """Architectural reset state of a vCPU that is not loaded, at EL1h with x0 = argument."""
+        vcpu.context.copy_from(vcpu.reset_context)
+        vcpu.context.state.x[0] = argument
+        vcpu.context.state.pc = entry
+        for ppi in vcpu.asserted:
+            self.interrupts.set_line(ppi, False, vcpu.index)
+        vcpu.reset_timers()
+        self.interrupts.reset_vcpu(vcpu.index)
+
+    def in_ram(self, ipa: int) -> bool:
+        return self.ram_base <= ipa < self.ram_base + self.ram_size
+
+    def unload(self) -> None:
+        """Save the loaded vCPU, leaving the engine to whoever needs it."""
+        if self.loaded is not None:
+            self.core.save(self.loaded.context)
+            self.loaded = None
+            self.hcr = 0
+
+    def load(self, vcpu: Vcpu) -> None:
+        """Put a vCPU on the engine."""
+        if self.loaded is vcpu:
+            return
+        self.unload()
+        self.core.load(vcpu.context)
+        self.loaded = vcpu
+        vcpu.interrupts_changed = True
+
+    def set_hcr(self, value: int) -> None:
+        """Change HCR_EL2 of the loaded vCPU; never from an MSR or MRS hook."""
+        self.hcr = value
+        self.core.write(SysReg.HCR_EL2, value)
+
+    @abstractmethod
+    def power_on(self) -> None:
+        """Cold reset: devices and vCPUs in reset state, images in place, vCPU 0 at the entry point."""
+
+    def cold_reset(self) -> None:
+        """Interrupts and vCPUs in reset state and off; what ran before is over."""
+        self.unload()
+        self.at_end()
+        self.core.drop_translations()
+        self.interrupts.reset()
+        if self.uart is not None:
+            self.uart.reset()
+        for vcpu in self.vcpus:
+            vcpu.state = VcpuState.OFF
+            self.reset_vcpu(vcpu, 0, 0)
+        self.state, self.detail, self.reset_requested = VmRunState.RUNNING, "", False
+
+    def stop(self, state: VmRunState, detail: str) -> None:
+        """No vCPU of it runs again until the next power-on."""
+        self.state, self.detail = state, detail
+        for vcpu in self.vcpus:
+            vcpu.state = VcpuState.OFF
+        self.at_end()
