@@ -6,7 +6,7 @@ caller chose to stop.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
@@ -29,6 +29,13 @@ _NS_PER_MS = 1_000_000
 _WOKEN_BY_INTERRUPTS = (VcpuState.BLOCKED, VcpuState.WAITING)
 
 
+class SecureWorld(Protocol):
+    """The secure world as the scheduler of the cores sees it."""
+
+    def normal_interrupt(self, pcore: PhysicalCore) -> None:
+        """A Non-secure interrupt is pending for a core that the secure world holds."""
+
+
 class Hypervisor:
     """Scheduler and virtual time; the traps come in through `GuestTraps`."""
 
@@ -39,6 +46,8 @@ class Hypervisor:
         self._wake_delay = max(1, self._slice // _WAKE_FRACTION)
         self.cores = tuple(PhysicalCore(n) for n in range(config.board.cores))
         self.partitions: list[Partition] = []
+        self.secure: SecureWorld | None = None
+        """Who decides what Non-secure interrupts do while a core is in the secure world."""
         self._active: PhysicalCore | None = None
         self._turn_of: PhysicalCore | None = None
         self._horizon = 0
@@ -56,7 +65,7 @@ class Hypervisor:
         for pcore in self.cores:
             mine = [vcpu for vcpu in vm.vcpus if vcpu.pcore is pcore]
             if mine:
-                pcore.add(mine)
+                pcore.add(mine, vm.secure)
         vm.vcpus[0].pcore.alarms += vm.alarms
 
     # --- virtual time --------------------------------------------------------------------------
@@ -94,8 +103,9 @@ class Hypervisor:
 
     @property
     def finished(self) -> bool:
-        """Every VM is off or crashed."""
-        return all(vm.state is not VmRunState.RUNNING for vm in self.partitions)
+        """Every VM is off or crashed, and the secure world does nothing either."""
+        secure = any(pcore.held is not None for pcore in self.cores)
+        return not secure and all(vm.secure or vm.state is not VmRunState.RUNNING for vm in self.partitions)
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -119,15 +129,11 @@ class Hypervisor:
     def _turn(self) -> PhysicalCore:
         """The core whose turn it is: the one furthest behind, up to a little beyond the next one."""
         pcore = self._turn_of
-        if pcore is None or pcore.cycles >= self._horizon or not self._has_work(pcore):
+        if pcore is None or pcore.cycles >= self._horizon or not pcore.has_work:
             pcore = self._turn_of = min(self.cores, key=self._next_time)
             others = (self._next_time(other) for other in self.cores if other is not pcore)
             self._horizon = min(others, default=NO_LIMIT) + _LOCKSTEP
         return pcore
-
-    @staticmethod
-    def _has_work(pcore: PhysicalCore) -> bool:
-        return any(vcpu.runnable for vcpu in pcore.vcpus)
 
     def step(self, vcpu: Vcpu) -> None:
         """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be."""
@@ -143,7 +149,7 @@ class Hypervisor:
 
     def _next_time(self, pcore: PhysicalCore) -> int:
         """When a core can next do something: now if it has a runnable vCPU, else at its next event."""
-        if self._has_work(pcore):
+        if pcore.has_work:
             return pcore.cycles
         return max(pcore.cycles, self._next_event(pcore))
 
@@ -166,6 +172,8 @@ class Hypervisor:
         """One scheduling decision and the slice that follows from it."""
         self._active = pcore
         self._fire_timers(pcore)
+        if pcore.held is not None:
+            self._interrupt_secure(pcore)
         vcpu = self._choose(pcore)
         event = self._next_event(pcore)
         if vcpu is None:
@@ -176,16 +184,48 @@ class Hypervisor:
             self._run_slice(pcore, vcpu, max(1, min(limit - pcore.cycles, budget, _LONGEST_SLICE)))
         self._active = None
 
+    def _interrupt_secure(self, pcore: PhysicalCore) -> None:
+        """Non-secure interrupts while the core is in the secure world: a VM's, or the end of the time slice."""
+        over = pcore.cycles >= pcore.slice_end
+        if over:
+            pcore.slice_end = pcore.cycles + self._slice
+            pcore.normal_interrupt |= pcore.normal_work
+        if pcore.normal_interrupt and self.secure is not None:
+            self.secure.normal_interrupt(pcore)
+            if pcore.held is None and over:
+                pcore.slice_end = pcore.cycles
+
+    def hold(self, pcore: PhysicalCore, vcpu: Vcpu) -> None:
+        """The core is in the secure world from now on, and runs this context there."""
+        if vcpu.pcore is not pcore:
+            vcpu.pcore.vcpus.remove(vcpu)
+            pcore.vcpus.append(vcpu)
+            vcpu.pcore = pcore
+        pcore.held = vcpu
+        vcpu.state = VcpuState.READY
+        self._end_slice()
+
+    def release(self, pcore: PhysicalCore) -> None:
+        """The core is back in the normal world; the vCPU that called, if any, runs on."""
+        caller, pcore.held, pcore.caller, pcore.normal_interrupt = pcore.caller, None, None, False
+        if caller is not None and caller.state is VcpuState.CALLING:
+            caller.state = VcpuState.READY
+            if pcore.current is not caller:
+                self._switch(pcore, caller)
+        self._end_slice()
+
     def _choose(self, pcore: PhysicalCore) -> Vcpu | None:
         """The current vCPU while its time slice lasts, else the next runnable one."""
         current = pcore.current
-        if current is not None and current.runnable and pcore.cycles < pcore.slice_end:
+        within = current is not None and current.runnable and pcore.cycles < pcore.slice_end
+        if within and pcore.held in (None, current):
             return current
         chosen = pcore.pick()
         if chosen is not None:
             if chosen is not current:
                 self._switch(pcore, chosen)
-            pcore.slice_end = pcore.cycles + self._slice
+            if pcore.held is None:
+                pcore.slice_end = pcore.cycles + self._slice
         return chosen
 
     def _switch(self, pcore: PhysicalCore, vcpu: Vcpu) -> None:
@@ -193,7 +233,7 @@ class Hypervisor:
             pcore.current.state = VcpuState.READY
         pcore.current = vcpu
         pcore.switches += 1
-        self._emit(Switch(pcore.cycles, vcpu.vm.name, vcpu.index, pcore.index))
+        self._emit(Switch(pcore.now, vcpu.vm.name, vcpu.index, pcore.index))
 
     def _run_slice(self, pcore: PhysicalCore, vcpu: Vcpu, count: int) -> None:
         vm = vcpu.vm
@@ -256,6 +296,9 @@ class Hypervisor:
     def interrupts_changed(self, vcpu: Vcpu) -> None:
         """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
         vcpu.interrupts_changed = True
+        if vcpu.pcore.held is not None and not vcpu.vm.secure and vcpu.vm.interrupts.wakes(vcpu.index):
+            vcpu.pcore.normal_interrupt = True
+            self._end_slice()
         if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.interrupts.wakes(vcpu.index):
             self._wake(vcpu)
 
@@ -355,7 +398,8 @@ class Hypervisor:
     def power_on(self) -> None:
         """Start every VM."""
         for vm in self.partitions:
-            self._reset_vm(vm)
+            if not vm.secure:
+                self._reset_vm(vm)
 
     def _emit(self, event: Event) -> None:
         self.events.emit(event)

@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 class PhysicalCore:
     """Runs one vCPU at a time; picks the next one in two levels, VMs in turn and then their vCPUs in turn."""
 
-    __slots__ = ("_queues", "alarms", "busy", "current", "cycles", "engine", "index", "slice_end", "switches", "vcpus")
+    __slots__ = (
+        "_queues",
+        "alarms",
+        "busy",
+        "caller",
+        "current",
+        "cycles",
+        "engine",
+        "held",
+        "index",
+        "normal_interrupt",
+        "slice_end",
+        "switches",
+        "vcpus",
+    )
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -27,6 +41,12 @@ class PhysicalCore:
         """Cycle of the preemption tick for the current vCPU."""
         self.engine: Core | None = None
         """The engine running a slice for this core right now."""
+        self.held: Vcpu | None = None
+        """The core is in the secure world, where only this context runs; None in the normal world."""
+        self.caller: Vcpu | None = None
+        """The normal world's vCPU whose call took the core into the secure world."""
+        self.normal_interrupt = False
+        """A Non-secure interrupt came for this core while it was in the secure world."""
         self.vcpus: list[Vcpu] = []
         self.alarms: list[Alarm] = []
         """Devices whose interrupts come at this core's time."""
@@ -37,13 +57,28 @@ class PhysicalCore:
         """Virtual time to the instruction, also inside a slice."""
         return self.cycles + (self.engine.executed if self.engine is not None else 0)
 
-    def add(self, vcpus: list[Vcpu]) -> None:
-        """Place vCPUs of one VM here."""
+    def add(self, vcpus: list[Vcpu], secure: bool) -> None:
+        """Place vCPUs of one partition here; secure ones run only when the secure world says so."""
         self.vcpus += vcpus
-        self._queues.append(list(vcpus))
+        if not secure:
+            self._queues.append(list(vcpus))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it can run something now."""
+        if self.held is not None:
+            return self.held.runnable
+        return any(vcpu.runnable for vcpu in self.vcpus)
+
+    @property
+    def normal_work(self) -> bool:
+        """Whether a vCPU of the normal world could use it."""
+        return any(vcpu.runnable for queue in self._queues for vcpu in queue)
 
     def pick(self) -> Vcpu | None:
         """The next runnable vCPU, which goes to the back of its VM's queue, as its VM goes behind the others."""
+        if self.held is not None:
+            return self.held if self.held.runnable else None
         for queue in self._queues:
             for vcpu in queue:
                 if vcpu.runnable:

@@ -19,7 +19,7 @@ class FakeVcpu:
 def core(*queues: list[FakeVcpu]) -> PhysicalCore:
     made = PhysicalCore(0)
     for queue in queues:
-        made.add(cast("list[Any]", queue))
+        made.add(cast("list[Any]", queue), False)
     return made
 
 
