@@ -10,6 +10,7 @@ from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
 from engine.config import MachineConfig, VmConfig
+from engine.cpu.core import CoreClient
 from engine.events import ConsoleOutput, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.hypervisor import Hypervisor
@@ -18,9 +19,12 @@ from engine.hypervisor.partition import Partition
 from engine.hypervisor.psci import Psci
 from engine.hypervisor.stage2 import Stage2, TableAllocator
 from engine.hypervisor.traps import GuestTraps
+from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vgic import VGic
 from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.images.placement import load_guest
+from engine.monitor.payload import Payload
+from engine.monitor.payload_traps import PayloadTraps
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class _Builder:
     def add_vm(self, config: VmConfig, vmid: int) -> None:
         images = load_guest(config, self.config.seed)
         stage2 = Stage2(self.memory, self._tables, vmid)
-        vm = Vm(config, self.memory, stage2, images, self._traps)
+        made = Payload if config.el == 2 else Vm
+        vm = made(config, self.memory, stage2, images, self._traps)
         for core in config.affinity:
             vm.add_vcpu(self.hypervisor.cores[core])
         vgic = VGic(
@@ -79,8 +84,13 @@ class _Builder:
         if self.ffa is not None:
             self.ffa.add_vm(vm)
 
-    def _traps(self, vm: Partition) -> GuestTraps:
-        return GuestTraps(vm, self.hypervisor, self._psci, self._mmio, self.ffa)
+    def _traps(self, vm: Partition) -> CoreClient:
+        if isinstance(vm, Payload):
+            return PayloadTraps(vm, self.hypervisor, self._mmio, self._vm_call)
+        return GuestTraps(vm, self.hypervisor, self._mmio, self._vm_call)
+
+    def _vm_call(self, vcpu: Vcpu, _hvc: bool) -> bool:
+        return self._psci.call(vcpu) or (self.ffa is not None and self.ffa.call(vcpu))
 
     def _raise_spi(self, vm: Vm, spi: int, source: str, level: bool) -> None:
         intid = SPI_BASE + spi

@@ -44,6 +44,8 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One guest."""
 
     name: str
+    el: int
+    """1: a guest of the hypervisor. 2: it owns EL2, and is the only one in the normal world."""
     vcpus: int
     ram_base: int
     """IPA of its RAM, 2 MiB aligned."""
@@ -123,6 +125,7 @@ class _Resolver:
             vms.append(self._vm(f"vm[{index}]", section, cores, first))
         self._names(vms)
         self._no_overlap(vms)
+        self._levels(vms, parsed.ffa)
         self._ffa(parsed.ffa)
         return MachineConfig(
             file=self._file,
@@ -134,6 +137,16 @@ class _Resolver:
             vms=tuple(vms),
             ffa=parsed.ffa,
         )
+
+    def _levels(self, vms: list[VmConfig], ffa: FfaSection | None) -> None:
+        """Whoever owns EL2 has the normal world to itself."""
+        for index, vm in enumerate(vms):
+            if vm.el == 2 and len(vms) > 1:
+                raise self._refuse(f"vm[{index}].el", "1 where there are several VMs", "2")
+            if vm.el == 2 and ffa is not None:
+                raise self._refuse(f"vm[{index}].el", "1 where the hypervisor relays FF-A ([ffa])", "2")
+            if vm.el == 2 and vm.base_pa != vm.ram_base:
+                raise self._refuse(f"vm[{index}].base_pa", "ram_base, since nothing translates", f"{vm.base_pa:#x}")
 
     def _ffa(self, section: FfaSection | None) -> None:
         if section is not None and section.npi == section.sri:
@@ -163,6 +176,7 @@ class _Resolver:
             )
         return VmConfig(
             name=section.name,
+            el=section.el,
             vcpus=section.vcpus,
             ram_base=section.ram_base,
             ram_size=size,

@@ -99,6 +99,8 @@ class VmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     entry: Size | None = None
     """First instruction, as an offset from `ram_base`; the image's own if left out."""
     vcpus: Annotated[int, Meta(ge=1, le=8)] = 1
+    el: Annotated[int, Meta(ge=1, le=2)] = 1
+    """Exception level it starts at: 1 as a guest of the hypervisor, 2 as a payload that owns EL2 itself."""
     ram_base: Address = memory_map.RAM_BASE
     """Where the guest sees its RAM (IPA)."""
     ram_size: Size

@@ -7,6 +7,7 @@ import struct
 from engine.arch.paging import PAGE
 from engine.arch.sysreg import SysReg
 from engine.build import System
+from engine.cpu.timer import TimerPpi
 from engine.errors import MachineError
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
@@ -51,6 +52,12 @@ _SYSTEM_GROUPS: dict[str, tuple[SysReg, ...]] = {
         SysReg.VTCR_EL2,
         SysReg.VMPIDR_EL2,
     ),
+}
+_TIMER_NAMES = {
+    TimerPpi.VIRTUAL: ("CNTV_CTL_EL0", "CNTV_CVAL_EL0"),
+    TimerPpi.PHYSICAL: ("CNTP_CTL_EL0", "CNTP_CVAL_EL0"),
+    TimerPpi.HYPERVISOR: ("CNTHP_CTL_EL2", "CNTHP_CVAL_EL2"),
+    TimerPpi.SECURE_PHYSICAL: ("CNTPS_CTL_EL1", "CNTPS_CVAL_EL1"),
 }
 _GIC_REGISTERS = (SysReg.ICC_PMR_EL1, SysReg.ICC_RPR_EL1, SysReg.ICC_HPPIR1_EL1, SysReg.ICC_CTLR_EL1)
 
@@ -136,16 +143,17 @@ def _stack_pointers(vcpu: Vcpu) -> RegisterGroup:
 def _timers(vcpu: Vcpu, cycles_per_tick: int) -> RegisterGroup:
     counter = vcpu.pcore.cycles // cycles_per_tick
     rows = [("CNTVCT_EL0", counter, 64)]
-    for name, timer in (("CNTV", vcpu.virtual_timer), ("CNTP", vcpu.physical_timer)):
-        rows += [(f"{name}_CTL_EL0", timer.read_ctl(counter), 3), (f"{name}_CVAL_EL0", timer.cval, 64)]
+    for ppi, timer in vcpu.timers.items():
+        control, compare = _TIMER_NAMES[ppi]
+        rows += [(control, timer.read_ctl(counter), 3), (compare, timer.cval, 64)]
     return RegisterGroup("Timers", tuple(rows))
 
 
 def _interrupts(vcpu: Vcpu) -> RegisterGroup:
     """What is read here has no side effects (so not ICC_IAR1_EL1)."""
     gic = vcpu.vm.interrupts
-    values = ((key.name, gic.sysreg_read(vcpu.index, key) or 0, 32) for key in _GIC_REGISTERS)
-    return RegisterGroup("Interrupts", tuple(values))
+    values = ((key.name, gic.sysreg_read(vcpu.index, key)) for key in _GIC_REGISTERS)
+    return RegisterGroup("Interrupts", tuple((name, value, 32) for name, value in values if value is not None))
 
 
 def register_bytes(vcpu: Vcpu) -> bytes:

@@ -36,6 +36,17 @@ TIMER_HYPERVISOR_PPI = 10
 COUNTER_HZ = 62_500_000
 """CNTFRQ_EL0: one tick is 16 ns."""
 
+SECURE_BASE = 0x0E00_0000
+SECURE_SIZE = 16 * MIB
+"""Secure RAM: not there for anything in the normal world."""
+
+SPMC_BASE = 0x0E10_0000
+SPMC_SIZE = 2 * MIB
+"""Where the chain of trust loads the SPMC (BL32)."""
+
+SECURE_HEAP = 0x0E80_0000
+"""Secure RAM from here on is the SPMC's own: translation tables and buffers."""
+
 RAM_BASE = 0x4000_0000
 RAM_LIMIT = 0x1_4000_0000
 """Guest RAM lies in [RAM_BASE, RAM_LIMIT), seen from a guest and on the board."""

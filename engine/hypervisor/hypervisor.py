@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
 from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
-from engine.hypervisor.hcr import HCR_GUEST, HCR_VF, HCR_VI
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
@@ -181,6 +180,9 @@ class Hypervisor:
             self._fire_timers(pcore)
         else:
             limit = min(horizon, event, pcore.slice_end)
+            look = vcpu.vm.next_look(vcpu, pcore.cycles)
+            if look is not None:
+                limit = min(limit, look)
             self._run_slice(pcore, vcpu, max(1, min(limit - pcore.cycles, budget, _LONGEST_SLICE)))
         self._active = None
 
@@ -273,7 +275,7 @@ class Hypervisor:
 
     def _update_timer_lines(self, vcpu: Vcpu, now: int) -> None:
         """The timers' interrupts are level-sensitive: they follow the conditions both ways (Arm ARM D12.2.4)."""
-        for ppi, timer in vcpu.timers:
+        for ppi, timer in vcpu.timers.items():
             level = timer.line(now)
             if level is not (ppi in vcpu.asserted):
                 if level:
@@ -295,7 +297,7 @@ class Hypervisor:
 
     def interrupts_changed(self, vcpu: Vcpu) -> None:
         """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
-        vcpu.interrupts_changed = True
+        vcpu.interrupts_changed = vcpu.interrupts_new = True
         if vcpu.pcore.held is not None and not vcpu.vm.secure and vcpu.vm.interrupts.wakes(vcpu.index):
             vcpu.pcore.normal_interrupt = True
             self._end_slice()
@@ -323,17 +325,10 @@ class Hypervisor:
         if self._active is not None and self._active.engine is not None:
             self._active.engine.stop()
 
-    def _refresh_interrupts(self, vcpu: Vcpu) -> None:
-        """Bring HCR_EL2 in line with the virtual IRQ and FIQ."""
-        vm = vcpu.vm
+    @staticmethod
+    def _refresh_interrupts(vcpu: Vcpu) -> None:
         vcpu.interrupts_changed = False
-        hcr = HCR_GUEST
-        if vm.interrupts.virq(vcpu.index):
-            hcr |= HCR_VI
-        if vm.interrupts.vfiq(vcpu.index):
-            hcr |= HCR_VF
-        if hcr != vm.hcr:
-            vm.set_hcr(hcr)
+        vcpu.vm.present_interrupts(vcpu)
 
     # --- from the traps --------------------------------------------------------------------------------
 

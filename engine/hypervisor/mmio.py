@@ -49,7 +49,7 @@ class Mmio:
         if abort.valid and not loadstore.writes_back(word):
             return self._described(vcpu, abort, ipa)
         access = loadstore.decode(word)
-        return access is not None and self._decoded(vcpu, access, ipa)
+        return access is not None and self.emulate(vcpu, access, ipa)
 
     def _described(self, vcpu: Vcpu, abort: DataAbort, ipa: int) -> bool:
         size, register = abort.size, abort.register
@@ -76,7 +76,8 @@ class Mmio:
         vcpu.vm.core.state.pc += 4
         return True
 
-    def _decoded(self, vcpu: Vcpu, access: LoadStore, ipa: int) -> bool:
+    def emulate(self, vcpu: Vcpu, access: LoadStore, ipa: int) -> bool:
+        """Carry out a decoded access and step over it; False when no device can take it. Raises MisalignedError."""
         found = [vcpu.vm.bus.find(ipa + part.offset, part.size) for part in access.transfers]
         if not all(found):
             return False

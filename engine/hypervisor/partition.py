@@ -13,7 +13,7 @@ from engine.board.memory_map import COUNTER_HZ
 from engine.board.pl011 import Pl011
 from engine.console import Console
 from engine.cpu.core import Core, CoreClient
-from engine.hypervisor.hcr import HCR_GUEST
+from engine.hypervisor.hcr import HCR_GUEST, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import VTCR_EL2, Stage2
 from engine.hypervisor.vcpu import Vcpu
@@ -131,6 +131,20 @@ class Partition(ABC):
             self.core.save(self.loaded.context)
             self.loaded = None
             self.hcr = 0
+
+    def present_interrupts(self, vcpu: Vcpu) -> None:
+        """Bring HCR_EL2 of the loaded vCPU in line with its virtual IRQ and FIQ; the engine does the rest."""
+        hcr = HCR_GUEST
+        if self.interrupts.virq(vcpu.index):
+            hcr |= HCR_VI
+        if self.interrupts.vfiq(vcpu.index):
+            hcr |= HCR_VF
+        if hcr != self.hcr:
+            self.set_hcr(hcr)
+
+    def next_look(self, _vcpu: Vcpu, _now: int) -> int | None:
+        """Cycle at which interrupts must be presented again although nothing changed; None: never."""
+        return None
 
     def load(self, vcpu: Vcpu) -> None:
         """Put a vCPU on the engine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from engine.arch import esr as syndromes
 from engine.arch import sysreg
@@ -15,14 +15,13 @@ from engine.cpu import exceptions
 from engine.cpu.state import XZR
 from engine.events import ExceptionInjected, Trap
 from engine.ffa import abi
+from engine.hypervisor.emulated_sysregs import emulate
 from engine.hypervisor.hcr import HCR_TDZ
 from engine.hypervisor.mmio import MisalignedError, Mmio
-from engine.hypervisor.psci import Psci
 from engine.hypervisor.sysregs import GuestSysregs
 from engine.views import VmRunState
 
 if TYPE_CHECKING:
-    from engine.hypervisor.ffa_proxy import FfaProxy
     from engine.hypervisor.hypervisor import Hypervisor
     from engine.hypervisor.partition import Partition
     from engine.hypervisor.vcpu import Vcpu
@@ -32,19 +31,21 @@ _RUNAWAY = 100
 """Instruction aborts in a row, without an instruction in between, after which a guest counts as crashed."""
 _DC_ZVA = sysreg.encode(1, 3, 7, 4, 1)
 _ZVA_BYTES = 64
-_MSR_MRS_MASK, _MSR, _MRS = 0xFFF0_0000, 0xD510_0000, 0xD530_0000
 _MASK64 = (1 << 64) - 1
+
+
+Calls: TypeAlias = "Callable[[Vcpu, bool], bool]"
+"""Serves the SMCCC call in a vCPU's registers, made by HVC (True) or SMC; False, changing nothing, if it is unknown."""
 
 
 class GuestTraps:
     """The CoreClient of one VM: everything its engine reports comes here first."""
 
-    def __init__(self, vm: Partition, hypervisor: Hypervisor, psci: Psci, mmio: Mmio, ffa: FfaProxy | None) -> None:
+    def __init__(self, vm: Partition, hypervisor: Hypervisor, mmio: Mmio, calls: Calls) -> None:
         self._vm = vm
         self._hypervisor = hypervisor
-        self._psci = psci
         self._mmio = mmio
-        self._ffa = ffa
+        self._serve = calls
         self._sysregs: GuestSysregs | None = None
         self._names: dict[tuple[str, int], str] = {}
         self._handlers: dict[int, Callable[[Vcpu, int], None]] = {
@@ -185,11 +186,8 @@ class GuestTraps:
         x = self._vm.core.state.x
         fid = x[0] & 0xFFFF_FFFF
         self._report(vcpu, ec, kind, fid, fid)
-        if esr & 0xFFFF or not (self._psci.call(vcpu) or self._ffa_call(vcpu)):
+        if esr & 0xFFFF or not self._serve(vcpu, ec == EC.HVC64):
             x[0] = _MASK64 if fid & SMC64 else NOT_SUPPORTED_32
-
-    def _ffa_call(self, vcpu: Vcpu) -> bool:
-        return self._ffa is not None and self._ffa.call(vcpu)
 
     def _sysreg(self, vcpu: Vcpu, esr: int) -> None:
         access = SysregAccess(esr)
@@ -212,32 +210,16 @@ class GuestTraps:
         core.state.pc += 4
 
     def _undefined(self, vcpu: Vcpu) -> None:
-        """UNDEFINED for the model; the GIC's system registers are ours to emulate from EL1."""
+        """UNDEFINED for the model; some system registers are ours to emulate from EL1."""
         core = self._vm.core
         word = core.instruction() if core.state.el == GUEST_EL else None
-        operation = 0 if word is None else word & _MSR_MRS_MASK
-        if word is not None and operation in (_MSR, _MRS):
-            key, register = word >> 5 & 0xFFFF, word & 0x1F
-            if self._gic_access(vcpu, key, register, operation == _MRS):
-                vcpu.exits += 1
-                core.state.pc += 4
-                return
-        self._inject_undefined(vcpu)
-
-    def _gic_access(self, vcpu: Vcpu, key: int, register: int, read: bool) -> bool:
-        x, gic = self._vm.core.state.x, self._vm.interrupts
-        if read:
-            value = gic.sysreg_read(vcpu.index, key)
-            if value is None:
-                return False
-            if register != XZR:
-                x[register] = value
-        else:
-            value = 0 if register == XZR else x[register]
-            if not gic.sysreg_write(vcpu.index, key, value):
-                return False
-        self._report(vcpu, EC.SYSREG, "read" if read else "write", key, value)
-        return True
+        move = None if word is None else emulate(vcpu, word, self._registers())
+        if move is None:
+            self._inject_undefined(vcpu)
+            return
+        vcpu.exits += 1
+        core.state.pc += 4
+        self._report(vcpu, EC.SYSREG, "read" if move.read else "write", move.key, move.value)
 
     def _data_abort(self, vcpu: Vcpu, esr: int) -> None:
         record = self._vm.core.exception

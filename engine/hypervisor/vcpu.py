@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engine.cpu.state import CpuState, VcpuContext
@@ -27,18 +28,23 @@ class Vcpu:
         "index",
         "instructions",
         "interrupts_changed",
+        "interrupts_new",
         "pcore",
-        "physical_timer",
         "reset_context",
         "started",
         "state",
         "timers",
-        "virtual_timer",
         "vm",
     )
 
     def __init__(
-        self, vm: Partition, index: int, pcore: PhysicalCore, context: VcpuContext, reset_context: VcpuContext
+        self,
+        vm: Partition,
+        index: int,
+        pcore: PhysicalCore,
+        context: VcpuContext,
+        reset_context: VcpuContext,
+        timers: Iterable[TimerPpi] = (TimerPpi.VIRTUAL, TimerPpi.PHYSICAL),
     ) -> None:
         self.vm = vm
         self.index = index
@@ -49,13 +55,13 @@ class Vcpu:
         self.state = VcpuState.OFF
         self.started = False
         """It has run since it was turned on; until then PSCI says ON_PENDING."""
-        self.virtual_timer = Comparator()
-        self.physical_timer = Comparator()
-        self.timers = ((TimerPpi.VIRTUAL, self.virtual_timer), (TimerPpi.PHYSICAL, self.physical_timer))
+        self.timers = {ppi: Comparator() for ppi in timers}
         self.asserted: set[int] = set()
         """Timer PPIs whose line is high."""
         self.interrupts_changed = True
         """Its virtual interrupt lines must be worked out again before it runs on."""
+        self.interrupts_new = False
+        """What its interrupt controller presents changed since it was last presented."""
         self.ffa = CallState()
         """Whom it calls and who called it, by FF-A messages."""
         self.fetch_faults = 0
@@ -80,13 +86,15 @@ class Vcpu:
         return self.state in (VcpuState.READY, VcpuState.RUNNING)
 
     def reset_timers(self) -> None:
-        for _, timer in self.timers:
+        for timer in self.timers.values():
             timer.ctl = timer.cval = 0
         self.asserted.clear()
 
     def timer_deadline(self) -> int | None:
         """Counter tick at which a timer will newly interrupt it, None if none will."""
-        deadlines = [
-            timer.cval for ppi, timer in self.timers if timer.deadline() is not None and ppi not in self.asserted
-        ]
-        return min(deadlines, default=None)
+        earliest: int | None = None
+        for ppi, timer in self.timers.items():
+            deadline = timer.deadline()
+            if deadline is not None and ppi not in self.asserted and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest

@@ -35,6 +35,8 @@ class Guest(NamedTuple):
     initrd: tuple[int, int] | None = None
     """First IPA, and first IPA after it."""
     console: bool = True
+    el: int = 1
+    """Exception level it starts at: at EL2 power control is EL3's, by SMC."""
     seed: int = 0
     """The machine's seed: where `rng-seed` derives from."""
 
@@ -48,7 +50,7 @@ def build(guest: Guest) -> bytes:
     root = _node("/", {"#address-cells": (2,), "#size-cells": (2,), "interrupt-parent": (_GIC_PHANDLE,)})
     _set(root, "compatible", "linux,dummy-virt")
     _set(root, "model", "hvtui")
-    nodes = [_chosen(guest), _memory(guest), _cpus(guest), _psci(), _timer(), _gic(guest), _clock(), _rtc()]
+    nodes = [_chosen(guest), _memory(guest), _cpus(guest), _psci(guest), _timer(), _gic(guest), _clock(), _rtc()]
     if guest.console:
         nodes += [_uart(), _node("aliases", {"serial0": _uart_path()})]
     for node in nodes:
@@ -115,8 +117,8 @@ def _cpus(guest: Guest) -> FdtNode:
     return cpus
 
 
-def _psci() -> FdtNode:
-    return _node("psci", {"compatible": ["arm,psci-1.0", "arm,psci-0.2"], "method": "hvc"})
+def _psci(guest: Guest) -> FdtNode:
+    return _node("psci", {"compatible": ["arm,psci-1.0", "arm,psci-0.2"], "method": "smc" if guest.el == 2 else "hvc"})
 
 
 def _timer() -> FdtNode:

@@ -71,6 +71,7 @@ def _device_tree(vm: VmConfig, seed: int, initrd: tuple[int, int] | None) -> byt
                 bootargs=vm.bootargs,
                 initrd=initrd,
                 console=vm.console,
+                el=vm.el,
                 seed=seed,
             )
         )

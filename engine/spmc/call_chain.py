@@ -39,11 +39,17 @@ class Context:
     """The context that ran on its core before a secure interrupt started this one."""
     yielded: bool = False
     """It gave way by FFA_YIELD."""
+    leaving: bool = False
+    """It was asked to leave by the managed exit interrupt, and has not yet."""
 
     def become(self, state: ContextState) -> None:
         """Change state; IllegalTransitionError where the state machine does not allow it."""
         check_transition(self.state, state)
         self.state = state
+
+    def restart(self) -> None:
+        """It begins again, as after power-on."""
+        self.state, self.model = ContextState.RESET, RuntimeModel.INIT
 
     @property
     def core(self) -> PhysicalCore:
@@ -76,7 +82,7 @@ class Context:
     def forget(self) -> None:
         """It is in the middle of nothing."""
         self.caller = self.callee = self.interrupted = self.requester = None
-        self.request, self.yielded = 0, False
+        self.request, self.yielded, self.leaving = 0, False, False
 
 
 def check_call(caller: Context, receiver: int, max_depth: int) -> None:

@@ -69,9 +69,8 @@ class VirtualInterrupts:
 
     def take(self, context: int) -> int:
         """HF_INTERRUPT_GET: the lowest pending and enabled INTID, which is pending no more; NONE without one."""
-        state = self._contexts[context]
-        intid = min(state.deliverable, default=None)
-        if intid is None:
+        state, intid = self._contexts[context], self.first(context)
+        if intid == NONE:
             return NONE
         state.pending.remove(intid)
         if intid in self.owned:
@@ -152,6 +151,14 @@ class VirtualInterrupts:
     def wakes(self, vcpu: int) -> bool:
         """Whether an enabled interrupt is pending, which ends a WFI."""
         return bool(self._contexts[vcpu].deliverable)
+
+    def deliverable(self, vcpu: int) -> frozenset[int]:
+        """Pending and enabled INTIDs."""
+        return frozenset(self._contexts[vcpu].deliverable)
+
+    def first(self, vcpu: int) -> int:
+        """The INTID that HF_INTERRUPT_GET will give; NONE without one."""
+        return min(self._contexts[vcpu].deliverable, default=NONE)
 
     def pending(self, vcpu: int) -> tuple[int, ...]:
         """Pending INTIDs, enabled or not, ascending."""

@@ -38,6 +38,7 @@ class Guest:
     affinity: Sequence[int] | None = None
     ram_size: int = RAM_SIZE
     bootargs: str = ""
+    el: int = 1
 
     def image(self, directory: Path, name: str) -> Path:
         if isinstance(self.program, Path):
@@ -64,6 +65,7 @@ def machine_config(
             "name": name,
             "image": str(here.image(directory, name)),
             "vcpus": here.vcpus,
+            "el": here.el,
             "ram_size": here.ram_size,
             "base_pa": base,
             "bootargs": here.bootargs,

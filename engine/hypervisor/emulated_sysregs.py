@@ -1,0 +1,44 @@
+"""System registers that the CPU model has not: UNDEFINED for it, emulated from the instruction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.cpu.state import XZR
+
+if TYPE_CHECKING:
+    from engine.hypervisor.sysregs import GuestSysregs
+    from engine.hypervisor.vcpu import Vcpu
+
+_MSR_MRS_MASK, _MSR, _MRS = 0xFFF0_0000, 0xD510_0000, 0xD530_0000
+_TIMER_CRN = 14
+
+
+class SysregMove(NamedTuple):
+    """An MSR or MRS of a general register that was carried out."""
+
+    key: int
+    value: int
+    read: bool
+
+
+def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs) -> SysregMove | None:
+    """Carry out an access to the GIC's registers or to a timer's; None where it must stay UNDEFINED."""
+    operation, key, register = word & _MSR_MRS_MASK, word >> 5 & 0xFFFF, word & 0x1F
+    x = vcpu.vm.core.state.x
+    if operation == _MRS:
+        value = registers.read(key) if _is_timer(key) else vcpu.vm.interrupts.sysreg_read(vcpu.index, key)
+        if value is None:
+            return None
+        if register != XZR:
+            x[register] = value
+        return SysregMove(key, value, True)
+    if operation != _MSR:
+        return None
+    value = 0 if register == XZR else x[register]
+    taken = registers.write(key, value) if _is_timer(key) else vcpu.vm.interrupts.sysreg_write(vcpu.index, key, value)
+    return SysregMove(key, value, False) if taken else None
+
+
+def _is_timer(key: int) -> bool:
+    return key >> 7 & 0xF == _TIMER_CRN

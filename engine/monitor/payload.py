@@ -1,0 +1,76 @@
+"""A normal-world payload that owns EL2: firmware, a hypervisor or a kernel without one above it (BL33)."""
+
+from __future__ import annotations
+
+from engine.arch.sysreg import SysReg
+from engine.board.memory_map import COUNTER_HZ
+from engine.cpu import exceptions
+from engine.cpu.core import Core
+from engine.cpu.timer import TimerPpi
+from engine.hypervisor.physical_core import PhysicalCore
+from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.vm import Vm
+
+_MPIDR_RES1 = 1 << 31
+_SCR_RW_HCE_NS = 1 << 10 | 1 << 8 | 1
+_SCR_TWI = 1 << 12
+"""WFI goes to EL3, so that a waiting core costs nothing."""
+_HCR_RW, _HCR_FMO, _HCR_IMO, _HCR_VF, _HCR_VI, _HCR_TGE = 1 << 31, 1 << 3, 1 << 4, 1 << 6, 1 << 7, 1 << 27
+_TIMERS = (TimerPpi.VIRTUAL, TimerPpi.PHYSICAL, TimerPpi.HYPERVISOR)
+_PSTATE_EL2H = 0x3C9
+_I, _F = 0x80, 0x40
+UNMASK_GRAIN = 256
+"""Cycles after which the core looks again whether a payload at EL2 has unmasked a pending interrupt.
+
+The engine takes only virtual interrupts by itself, which EL2 has not. Looking at multiples of this number, rather than
+whenever a slice happens to end, keeps runs equal wherever somebody stops them.
+"""
+
+
+class Payload(Vm):
+    """The one partition of the normal world where no hypervisor of ours runs.
+
+    Its stage 2 says what memory it has, for whoever looks; its engine translates by what the payload itself sets up.
+    Its interrupt controller is the board's as Non-secure state sees it.
+    """
+
+    def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
+        """A core's Non-secure state, reset to EL2."""
+        core = self.core
+        vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context(), _TIMERS)
+        core.reset()
+        core.write(SysReg.SCR_EL3, _SCR_RW_HCE_NS | _SCR_TWI)
+        core.write(SysReg.VPIDR_EL2, core.read(SysReg.MIDR_EL1))
+        core.write(SysReg.VMPIDR_EL2, _MPIDR_RES1 | vcpu.index)
+        core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
+        core.write(SysReg.HCR_EL2, _HCR_RW)
+        core.pstate = _PSTATE_EL2H
+        core.save(vcpu.reset_context)
+        self.vcpus.append(vcpu)
+        return vcpu
+
+    def present_interrupts(self, vcpu: Vcpu) -> None:
+        """Take a pending IRQ or FIQ, if the state it runs in lets it."""
+        core = self.core
+        if not vcpu.interrupts_new and vcpu.pcore.now % UNMASK_GRAIN:
+            return
+        vcpu.interrupts_new = False
+        for pending, mask, route, kind in (
+            (self.interrupts.vfiq(vcpu.index), _F, _HCR_FMO, exceptions.FIQ),
+            (self.interrupts.virq(vcpu.index), _I, _HCR_IMO, exceptions.IRQ),
+        ):
+            target = _target(core, route)
+            if pending and target >= core.state.el and (target > core.state.el or not core.pstate & mask):
+                exceptions.enter(core, target, 0, None, kind)
+                return
+
+    def next_look(self, vcpu: Vcpu, now: int) -> int | None:
+        """Cycle at which a pending but masked interrupt must be looked at again, None without one."""
+        if self.interrupts.virq(vcpu.index) or self.interrupts.vfiq(vcpu.index):
+            return (now // UNMASK_GRAIN + 1) * UNMASK_GRAIN
+        return None
+
+
+def _target(core: Core, route: int) -> int:
+    """The exception level that physical interrupts go to (Arm ARM D1.3.6)."""
+    return 2 if core.state.el == 2 or core.read(SysReg.HCR_EL2) & (route | _HCR_TGE) else 1

@@ -1,0 +1,149 @@
+"""A secure partition: a package in secure RAM, run at S-EL1 behind its own secure stage 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.arch.paging import PAGE, S2AP, S2Leaf, S2Memory
+from engine.board.memory import Memory
+from engine.board.memory_map import align_up
+from engine.console import Console
+from engine.cpu.core import CoreClient
+from engine.ffa.flags import PartitionProperty
+from engine.hypervisor.partition import Partition
+from engine.hypervisor.physical_core import PhysicalCore
+from engine.hypervisor.stage2 import Stage2
+from engine.images.symbols import SymbolTable
+from engine.manager.endpoint import Endpoint
+from engine.spmc.boot_info import pack_boot_info
+from engine.spmc.call_chain import Context
+from engine.spmc.manifest import Attribute, Manifest, Messaging
+from engine.spmc.package import Package
+from engine.spmc.states import RuntimeModel
+from engine.spmc.virtual_interrupts import VirtualInterrupts
+from engine.views import VcpuState, VmRunState
+
+_MESSAGING = {
+    Messaging.RECEIVE_DIRECT: PartitionProperty.RECEIVE_DIRECT,
+    Messaging.SEND_DIRECT: PartitionProperty.SEND_DIRECT,
+    Messaging.INDIRECT: PartitionProperty.INDIRECT,
+    Messaging.RECEIVE_DIRECT2: PartitionProperty.RECEIVE_DIRECT2,
+    Messaging.SEND_DIRECT2: PartitionProperty.SEND_DIRECT2,
+}
+_CORE_INDEX_REGISTER = 4
+
+
+def properties(manifest: Manifest) -> PartitionProperty:
+    """What partition information says of a partition with this manifest."""
+    found = PartitionProperty.AARCH64
+    for method, has in _MESSAGING.items():
+        if manifest.messaging & method:
+            found |= has
+    return found | PartitionProperty.NOTIFICATIONS if manifest.notifications else found
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPackage:
+    """A package where the chain of trust loaded it."""
+
+    name: str
+    address: int
+    """Physical address of the package, 4 KB aligned, in secure RAM."""
+    data: bytes
+    package: Package
+    manifest: Manifest
+    symbols: SymbolTable
+
+    @property
+    def size(self) -> int:
+        """Bytes of secure RAM that it has."""
+        return align_up(max(len(self.data), self.manifest.memory_size), PAGE)
+
+    @property
+    def entry(self) -> int:
+        """Address of the first instruction."""
+        return self.address + (self.manifest.entry_offset or self.package.image_offset)
+
+
+class SecurePartition(Partition):
+    """One partition of the SPMC."""
+
+    secure: ClassVar[bool] = True
+    interrupts: VirtualInterrupts
+
+    def __init__(
+        self,
+        loaded: LoadedPackage,
+        endpoint: Endpoint,
+        memory: Memory,
+        stage2: Stage2,
+        client: Callable[[Partition], CoreClient],
+        cores: Sequence[PhysicalCore],
+    ) -> None:
+        super().__init__(loaded.name, memory, stage2, client, loaded.symbols)
+        self.loaded_package = loaded
+        self.manifest = loaded.manifest
+        self.endpoint = endpoint
+        self.ram_base, self.ram_size = loaded.address, loaded.size
+        self.secondary_entry: int | None = None
+        """Where its other contexts begin, by SECONDARY_EP_REGISTER; where the first one did, without."""
+        self.console = Console(self.name, lambda _data: 0)
+        self.contexts = tuple(
+            Context(endpoint.id, index, self.add_vcpu(cores[index % len(cores)]))
+            for index in range(self.manifest.contexts)
+        )
+        self._map()
+
+    def _map(self) -> None:
+        """Its own memory, and what the manifest gives it besides; IPA is PA (VSTTBR_EL2 form: one secure stage 2)."""
+        self.stage2.map(self.ram_base, S2Leaf(self.ram_base), self.ram_size)
+        for region in self.manifest.memory:
+            base = self.ram_base + (region.offset or 0) if region.base is None else region.base
+            if not (self.in_ram(base) and self.in_ram(base + region.pages * PAGE - 1)):
+                self.stage2.map(base, _leaf(base, region.attributes), region.pages * PAGE)
+
+    def load_images(self) -> None:
+        """The package as the firmware left it, with boot information in the place of its header."""
+        loaded = self.loaded_package
+        self.memory.fill_zero(self.ram_base, self.ram_size)
+        self.memory.write(self.ram_base, loaded.data)
+        if self.manifest.boot_info:
+            blob = pack_boot_info(self.manifest, self.ram_base, loaded.package)
+            self.memory.write(self.ram_base, blob)
+
+    def power_on(self) -> None:
+        self.cold_reset()
+        self.load_images()
+        self.secondary_entry = None
+        for context in self.contexts:
+            context.forget()
+            context.restart()
+            self.prepare(context)
+
+    def prepare(self, context: Context) -> None:
+        """A context that will begin at its entry point, with the boot information in the register it asked for."""
+        secondary = context.index > 0 and self.secondary_entry is not None
+        entry = self.secondary_entry if secondary and self.secondary_entry is not None else self.loaded_package.entry
+        self.reset_vcpu(context.vcpu, entry, 0)
+        x = context.vcpu.context.state.x
+        x[_CORE_INDEX_REGISTER] = context.vcpu.pcore.index
+        if self.manifest.boot_info and self.manifest.gp_register is not None and not secondary:
+            x[self.manifest.gp_register] = self.ram_base
+        context.vcpu.state = VcpuState.WAITING
+        context.vcpu.started = True
+        context.model = RuntimeModel.INIT
+
+    def context_for(self, pcore: PhysicalCore) -> Context:
+        """The context that serves calls on a core: the only one, or the one that is pinned there."""
+        return self.contexts[pcore.index if len(self.contexts) > 1 else 0]
+
+    def fail(self, detail: str) -> None:
+        """It is aborted."""
+        self.state, self.detail = VmRunState.CRASHED, detail
+
+
+def _leaf(address: int, attributes: Attribute) -> S2Leaf:
+    access = S2AP.READ_WRITE if attributes & Attribute.WRITE else S2AP.READ
+    return S2Leaf(address, access, bool(attributes & Attribute.EXECUTE), memory=S2Memory.NORMAL_WRITE_BACK)

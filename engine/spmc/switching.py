@@ -1,0 +1,186 @@
+"""Who runs on each core while it is in the secure world, and what interrupts do to that (DEN0077A v1.2, 8 and 9).
+
+Everything is a change of links and states: entering, leaving and resuming move which saved context a core holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from engine.ffa.registers import Result, interrupt
+from engine.spmc.call_chain import Context
+from engine.spmc.manifest import NsAction, OtherAction
+from engine.spmc.states import ContextState, RuntimeModel
+from engine.views import VcpuState
+
+if TYPE_CHECKING:
+    from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.physical_core import PhysicalCore
+    from engine.spmc.partition import SecurePartition
+
+_UNINTERRUPTED = (RuntimeModel.INIT, RuntimeModel.SECURE_INTERRUPT)
+"""Models at the root of a chain in which Non-secure interrupts stay masked."""
+
+
+class NormalWorld(Protocol):
+    """Where control goes when the secure world is done with a core."""
+
+    def return_to_normal(self, pcore: PhysicalCore, result: Result | None) -> None:
+        """Leave the secure world, with the answer to the call that entered it; None where there was no call."""
+
+
+class Switching:
+    """The secure half of every core's schedule."""
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        partitions: dict[int, SecurePartition],
+        normal: NormalWorld,
+        managed_exit_intid: int,
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._partitions = partitions
+        self._normal = normal
+        self._managed_exit = managed_exit_intid
+        self._contexts: dict[int, Context] = {}
+        """By identity of the vCPU object's place: endpoint << 16 | index."""
+
+    def add(self, context: Context) -> None:
+        """Make a context known."""
+        self._contexts[context.word] = context
+
+    def held(self, pcore: PhysicalCore) -> Context | None:
+        """The context that a core runs in the secure world."""
+        for context in self._contexts.values():
+            if context.vcpu is pcore.held:
+                return context
+        return None
+
+    # --- entering and leaving --------------------------------------------------------------------
+
+    def enter(self, context: Context, pcore: PhysicalCore, result: Result | None) -> None:
+        """Run a context on a core; `result` goes to its registers, None lets it go on where it was."""
+        context.become(ContextState.RUNNING)
+        if result is not None:
+            self.answer(context, result)
+        self._hypervisor.hold(pcore, context.vcpu)
+        self._look_at_notifications(context)
+
+    @staticmethod
+    def answer(context: Context, result: Result) -> None:
+        """Put the result of a call into a context's registers."""
+        x = context.vcpu.registers.x
+        for number, value in enumerate(result.values):
+            x[number] = value
+
+    def _look_at_notifications(self, context: Context) -> None:
+        self._partitions[context.endpoint].deliver_notifications(context.index)
+
+    def pause(self, context: Context, state: ContextState, why: str) -> None:
+        """A context stops running; who runs next is the caller's next step."""
+        context.become(state)
+        idle = state in (ContextState.IDLE, ContextState.ABORTED)
+        self._hypervisor.block(context.vcpu, VcpuState.WAITING if idle else VcpuState.CALLING, why)
+
+    def resume_caller(self, context: Context, result: Result) -> None:
+        """A call ended: its answer goes to the secure context that waits for it, or to the normal world."""
+        pcore = context.core
+        caller = context.unlink()
+        if caller is None:
+            self.to_normal(pcore, result)
+        else:
+            self.enter(caller, pcore, result)
+
+    def to_normal(self, pcore: PhysicalCore, result: Result | None) -> None:
+        """Leave the secure world, unless a secure interrupt waits for an idle partition first."""
+        self._normal.return_to_normal(pcore, result)
+        waiting = self._queued_for(pcore)
+        if waiting is not None:
+            self.signal(waiting)
+
+    def _queued_for(self, pcore: PhysicalCore) -> Context | None:
+        """An idle context of this core whose enabled physical interrupt was queued."""
+        for context in self._contexts.values():
+            interrupts = self._partitions[context.endpoint].interrupts
+            idle = context.state is ContextState.IDLE and context.core is pcore
+            if idle and interrupts.owned.intersection(interrupts.deliverable(context.index)):
+                return context
+        return None
+
+    # --- Non-secure interrupts ---------------------------------------------------------------------
+
+    def normal_interrupt(self, pcore: PhysicalCore) -> None:
+        """A Non-secure interrupt came: queue it, ask for a managed exit, or preempt the chain that runs."""
+        context = self.held(pcore)
+        if context is None or context.state is not ContextState.RUNNING:
+            return
+        chain = [context, *context.callers()]
+        if chain[-1].model in _UNINTERRUPTED:
+            return
+        action = min(self._partitions[each.endpoint].manifest.ns_action for each in chain)
+        if action is NsAction.SIGNALED:
+            self._preempt(context)
+        elif action is NsAction.MANAGED_EXIT:
+            self._ask_to_leave(context)
+
+    def _preempt(self, context: Context) -> None:
+        """Every level of the chain is preempted; FFA_RUN of the innermost context takes it up again."""
+        pcore = context.core
+        self.pause(context, ContextState.PREEMPTED, "preempted by a Non-secure interrupt")
+        for caller in context.callers():
+            caller.become(ContextState.PREEMPTED)
+        self._normal.return_to_normal(pcore, interrupt(context.endpoint, context.index))
+
+    def _ask_to_leave(self, context: Context) -> None:
+        """Managed exit: the partition is told by its own virtual interrupt, and answers when it has saved its state."""
+        partition = self._partitions[context.endpoint]
+        if partition.manifest.managed_exit and not context.leaving:
+            context.leaving = True
+            partition.interrupts.inject(self._managed_exit, context.index)
+
+    def run_preempted(self, context: Context, pcore: PhysicalCore) -> None:
+        """FFA_RUN by the normal world of a preempted chain's innermost context: every level is as it was."""
+        for caller in context.callers():
+            caller.become(ContextState.BLOCKED)
+        self.enter(context, pcore, None)
+
+    # --- secure interrupts -----------------------------------------------------------------------------
+
+    def signal(self, context: Context) -> None:
+        """A physical interrupt of its own became pending for a context that may not be running.
+
+        A running or preempted one sees its virtual interrupt by itself as soon as it runs (DEN0077A v1.2, 9.2).
+        """
+        if context.state not in (ContextState.IDLE, ContextState.BLOCKED):
+            return
+        running = self.held(context.core)
+        if context.state is ContextState.BLOCKED:
+            if running is not None and context in running.callers():
+                self.pause(running, ContextState.PREEMPTED, "preempted by a secure interrupt of its caller")
+                self.enter(context, context.core, interrupt(0, 0))
+            return
+        if running is not None:
+            if not self._gives_way(running):
+                return
+            self.pause(running, ContextState.PREEMPTED, "preempted by a secure interrupt")
+        context.interrupted = running
+        context.model = RuntimeModel.SECURE_INTERRUPT
+        pending = self._partitions[context.endpoint].interrupts.first(context.index)
+        self.enter(context, context.core, interrupt(0, 0, pending))
+
+    def _gives_way(self, running: Context) -> bool:
+        """Whether the interrupts of other partitions preempt what runs."""
+        root = [running, *running.callers()][-1]
+        other = self._partitions[running.endpoint].manifest.other_s_action
+        return root.model not in _UNINTERRUPTED and other is OtherAction.SIGNALED
+
+    def handled(self, context: Context) -> None:
+        """A context that a secure interrupt had started waits again: what it interrupted goes on."""
+        pcore, interrupted = context.core, context.interrupted
+        context.interrupted = None
+        self.pause(context, ContextState.IDLE, "secure interrupt handled")
+        if interrupted is None or interrupted.state is not ContextState.PREEMPTED:
+            self.to_normal(pcore, None)
+        else:
+            self.enter(interrupted, pcore, None)
