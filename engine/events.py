@@ -83,6 +83,26 @@ class Interrupt(Event, frozen=True):
     """`timer`, `pl011`, `sgi from 0`, `injected`."""
 
 
+class WorldSwitch(Event, frozen=True):
+    """A physical core went from one world to the other; the partition is the normal world's that called, if any."""
+
+    core: int
+    secure: bool
+    """Where it is now."""
+
+
+class BootStage(Event, frozen=True):
+    """The chain of trust loaded or entered an image."""
+
+    stage: str
+    """`BL31`, `BL32`, `SP 0x8001`, `BL33`."""
+    address: int
+    """Where it was loaded."""
+    entry: int
+    """Where it begins."""
+    detail: str
+
+
 class Switch(Event, frozen=True):
     """A physical core now runs this vCPU."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from engine.arch.sysreg import SysReg
 from engine.board.bus import Bus
@@ -62,7 +62,7 @@ class Alarm(Protocol):
 class Partition(ABC):
     """Guest code behind its own stage 2. Whoever schedules runs its vCPUs; nothing here does."""
 
-    secure = False
+    secure: ClassVar[bool] = False
     """Whether it lives in the secure world, which a physical core enters and leaves as a whole."""
     interrupts: InterruptController
     console: Console

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from pyfdt.pyfdt import Fdt, FdtNode, FdtProperty, FdtPropertyBytes, FdtPropertyStrings, FdtPropertyWords
+from pyfdt.pyfdt import FdtNode
 
 from engine.board import memory_map as mm
+from engine.images.dtb import Value, cells, node, pack, set_property
 
 _GIC_PHANDLE = 1
 _CLOCK_PHANDLE = 2
@@ -41,50 +42,17 @@ class Guest(NamedTuple):
     """The machine's seed: where `rng-seed` derives from."""
 
 
-Value = str | list[str] | tuple[int, ...] | bytes | None
-"""A property: strings, 32-bit cells, bytes, or nothing (a flag)."""
-
-
 def build(guest: Guest) -> bytes:
     """The flattened device tree (version 17) of a guest; the same guest gives the same bytes."""
-    root = _node("/", {"#address-cells": (2,), "#size-cells": (2,), "interrupt-parent": (_GIC_PHANDLE,)})
-    _set(root, "compatible", "linux,dummy-virt")
-    _set(root, "model", "hvtui")
+    root = node("/", {"#address-cells": (2,), "#size-cells": (2,), "interrupt-parent": (_GIC_PHANDLE,)})
+    set_property(root, "compatible", "linux,dummy-virt")
+    set_property(root, "model", "hvtui")
     nodes = [_chosen(guest), _memory(guest), _cpus(guest), _psci(guest), _timer(), _gic(guest), _clock(), _rtc()]
     if guest.console:
-        nodes += [_uart(), _node("aliases", {"serial0": _uart_path()})]
-    for node in nodes:
-        root.append(node)
-    tree = Fdt()
-    tree.add_rootnode(root)
-    return bytes(tree.to_dtb())
-
-
-def _node(name: str, properties: dict[str, Value]) -> FdtNode:
-    node = FdtNode(name)
-    for key, value in properties.items():
-        _set(node, key, value)
-    return node
-
-
-def _set(node: FdtNode, key: str, value: Value) -> None:
-    match value:
-        case None:
-            node.append(FdtProperty(key))
-        case bytes():
-            # pyfdt wants signed bytes.
-            node.append(FdtPropertyBytes(key, [byte - 256 if byte > 127 else byte for byte in value]))
-        case str():
-            node.append(FdtPropertyStrings(key, [value]))
-        case list():
-            node.append(FdtPropertyStrings(key, value))
-        case tuple():
-            node.append(FdtPropertyWords(key, list(value)))
-
-
-def _cells(*values: int) -> tuple[int, ...]:
-    """64-bit numbers as pairs of cells, high half first."""
-    return tuple(half for value in values for half in (value >> 32, value & 0xFFFF_FFFF))
+        nodes += [_uart(), node("aliases", {"serial0": _uart_path()})]
+    for each in nodes:
+        root.append(each)
+    return pack(root)
 
 
 def _chosen(guest: Guest) -> FdtNode:
@@ -94,18 +62,18 @@ def _chosen(guest: Guest) -> FdtNode:
     if guest.console:
         properties["stdout-path"] = _uart_path()
     if guest.initrd:
-        properties["linux,initrd-start"] = _cells(guest.initrd[0])
-        properties["linux,initrd-end"] = _cells(guest.initrd[1])
+        properties["linux,initrd-start"] = cells(guest.initrd[0])
+        properties["linux,initrd-end"] = cells(guest.initrd[1])
     properties["rng-seed"] = hashlib.sha512(f"{guest.seed}/{guest.name}".encode()).digest()[:_SEED_BYTES]
-    return _node("chosen", properties)
+    return node("chosen", properties)
 
 
 def _memory(guest: Guest) -> FdtNode:
-    return _node(f"memory@{guest.ram_base:x}", {"device_type": "memory", "reg": _cells(guest.ram_base, guest.ram_size)})
+    return node(f"memory@{guest.ram_base:x}", {"device_type": "memory", "reg": cells(guest.ram_base, guest.ram_size)})
 
 
 def _cpus(guest: Guest) -> FdtNode:
-    cpus = _node("cpus", {"#address-cells": (1,), "#size-cells": (0,)})
+    cpus = node("cpus", {"#address-cells": (1,), "#size-cells": (0,)})
     for index in range(guest.vcpus):
         cpu: dict[str, Value] = {
             "device_type": "cpu",
@@ -113,36 +81,36 @@ def _cpus(guest: Guest) -> FdtNode:
             "enable-method": "psci",
             "reg": (index,),
         }
-        cpus.append(_node(f"cpu@{index:x}", cpu))
+        cpus.append(node(f"cpu@{index:x}", cpu))
     return cpus
 
 
 def _psci(guest: Guest) -> FdtNode:
-    return _node("psci", {"compatible": ["arm,psci-1.0", "arm,psci-0.2"], "method": "smc" if guest.el == 2 else "hvc"})
+    return node("psci", {"compatible": ["arm,psci-1.0", "arm,psci-0.2"], "method": "smc" if guest.el == 2 else "hvc"})
 
 
 def _timer() -> FdtNode:
     ppis = (mm.TIMER_SECURE_PPI, mm.TIMER_PHYSICAL_PPI, mm.TIMER_VIRTUAL_PPI, mm.TIMER_HYPERVISOR_PPI)
     interrupts = tuple(cell for ppi in ppis for cell in (_PPI, ppi, _LEVEL_HIGH))
-    return _node("timer", {"compatible": "arm,armv8-timer", "interrupts": interrupts, "always-on": None})
+    return node("timer", {"compatible": "arm,armv8-timer", "interrupts": interrupts, "always-on": None})
 
 
 def _gic(guest: Guest) -> FdtNode:
-    return _node(
+    return node(
         f"interrupt-controller@{mm.GICD_BASE:x}",
         {
             "compatible": "arm,gic-v3",
             "#interrupt-cells": (3,),
             "interrupt-controller": None,
             "#redistributor-regions": (1,),
-            "reg": _cells(mm.GICD_BASE, mm.GICD_SIZE, mm.GICR_BASE, mm.gicr_size(guest.vcpus)),
+            "reg": cells(mm.GICD_BASE, mm.GICD_SIZE, mm.GICR_BASE, mm.gicr_size(guest.vcpus)),
             "phandle": (_GIC_PHANDLE,),
         },
     )
 
 
 def _clock() -> FdtNode:
-    return _node(
+    return node(
         "apb-pclk",
         {
             "compatible": "fixed-clock",
@@ -159,11 +127,11 @@ def _uart_path() -> str:
 
 
 def _uart() -> FdtNode:
-    return _node(
+    return node(
         _uart_path().removeprefix("/"),
         {
             "compatible": ["arm,pl011", "arm,primecell"],
-            "reg": _cells(mm.UART_BASE, mm.UART_SIZE),
+            "reg": cells(mm.UART_BASE, mm.UART_SIZE),
             "interrupts": (_SPI, mm.UART_SPI, _LEVEL_HIGH),
             "clocks": (_CLOCK_PHANDLE, _CLOCK_PHANDLE),
             "clock-names": ["uartclk", "apb_pclk"],
@@ -172,11 +140,11 @@ def _uart() -> FdtNode:
 
 
 def _rtc() -> FdtNode:
-    return _node(
+    return node(
         f"pl031@{mm.RTC_BASE:x}",
         {
             "compatible": ["arm,pl031", "arm,primecell"],
-            "reg": _cells(mm.RTC_BASE, mm.RTC_SIZE),
+            "reg": cells(mm.RTC_BASE, mm.RTC_SIZE),
             "interrupts": (_SPI, mm.RTC_SPI, _LEVEL_HIGH),
             "clocks": (_CLOCK_PHANDLE,),
             "clock-names": "apb_pclk",

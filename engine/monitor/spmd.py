@@ -1,0 +1,76 @@
+"""EL3's secure partition manager dispatcher: relays FF-A calls between the worlds, and switches cores between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from engine.events import FfaAnswer, WorldSwitch
+from engine.ffa.abi import Function, PartitionId, function
+from engine.ffa.errors import Code
+from engine.ffa.registers import Result, error, success_32
+from engine.views import VcpuState
+
+if TYPE_CHECKING:
+    from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.physical_core import PhysicalCore
+    from engine.hypervisor.vcpu import Vcpu
+
+_SECURE_ONLY = frozenset(
+    {
+        Function.NORMAL_WORLD_RESUME,
+        Function.SECONDARY_EP_REGISTER_32,
+        Function.SECONDARY_EP_REGISTER_64,
+        Function.MSG_WAIT,
+        Function.YIELD,
+        Function.EL3_INTR_HANDLE,
+    }
+)
+"""Calls of the SPMC to EL3, or of partitions: NOT_SUPPORTED from the normal world (DEN0077A v1.2, 13 and 14)."""
+
+
+class SecureManager(Protocol):
+    """The SPMC as the SPMD calls it."""
+
+    def from_normal(self, pcore: PhysicalCore, args: tuple[int, ...]) -> Result | None:
+        """Serve a call of the normal world; None where a partition runs and the answer comes later."""
+
+
+class Spmd:
+    """One for the machine; what is per core is in `PhysicalCore`."""
+
+    def __init__(self, hypervisor: Hypervisor) -> None:
+        self._hypervisor = hypervisor
+        self.spmc: SecureManager | None = None
+        self.endpoint_of: dict[str, int] = {}
+        """Partition id of each VM, for events; 0 where there is none."""
+
+    def call(self, vcpu: Vcpu, args: tuple[int, ...]) -> Result | None:
+        """An FF-A call by SMC from Non-secure EL2; None when the vCPU now waits for the secure world."""
+        known = function(args[0])
+        if known is None or known in _SECURE_ONLY or self.spmc is None:
+            return error(Code.NOT_SUPPORTED)
+        if known is Function.SPM_ID_GET:
+            return success_32(PartitionId.SPMC)
+        if known is Function.ID_GET:
+            return success_32(PartitionId.HYPERVISOR)
+        pcore = vcpu.pcore
+        result = self.spmc.from_normal(pcore, args)
+        if result is None:
+            pcore.caller = vcpu
+            self._hypervisor.block(vcpu, VcpuState.CALLING, f"ff-a {known.name} in the secure world")
+            self._hypervisor.events.emit(WorldSwitch(pcore.now, vcpu.vm.name, vcpu.index, pcore.index, True))
+        return result
+
+    def return_to_normal(self, pcore: PhysicalCore, result: Result | None) -> None:
+        """The secure world is done with a core: the call that entered it is answered, or what it interrupted goes on."""
+        caller = pcore.caller
+        now = pcore.now
+        if caller is not None and result is not None and caller.state is VcpuState.CALLING:
+            x = caller.registers.x
+            for number, value in enumerate(result.values):
+                x[number] = value
+            endpoint = self.endpoint_of.get(caller.vm.name, PartitionId.HYPERVISOR)
+            self._hypervisor.events.emit(FfaAnswer(now, caller.vm.name, caller.index, endpoint, result.values))
+        name, index = ("", -1) if caller is None else (caller.vm.name, caller.index)
+        self._hypervisor.events.emit(WorldSwitch(now, name, index, pcore.index, False))
+        self._hypervisor.release(pcore)
