@@ -6,6 +6,7 @@ caller chose to stop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from engine.config import MachineConfig
@@ -47,6 +48,8 @@ class Hypervisor:
         """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
         self.stop_after_trap = False
         """Return from `advance` as soon as a guest trapped to EL2, with `trapped` set."""
+        self.interrupt_call: Callable[[Vcpu], None] = lambda _vcpu: None
+        """Called when an interrupt becomes pending for a vCPU that waits for the answer to an FF-A call."""
         self.trapped = ""
         """The trap that `stop_after_trap` stopped at, "" if none."""
 
@@ -129,9 +132,14 @@ class Hypervisor:
         return any(vcpu.runnable for vcpu in pcore.vcpus)
 
     def step(self, vcpu: Vcpu) -> None:
-        """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be."""
+        """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be.
+
+        None at all if an interrupt that is due now takes the core from it.
+        """
         pcore = vcpu.pcore
         self._fire_timers(pcore)
+        if not vcpu.runnable:
+            return
         if pcore.current is not vcpu:
             self._switch(pcore, vcpu)
         self._run_slice(pcore, vcpu, 1)
@@ -257,6 +265,8 @@ class Hypervisor:
         vcpu.interrupts_changed = True
         if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.vgic.wakes(vcpu.index):
             self._wake(vcpu)
+        elif vcpu.state is VcpuState.CALLING and vcpu.vm.vgic.wakes(vcpu.index):
+            self.interrupt_call(vcpu)
 
     def _wake(self, vcpu: Vcpu) -> None:
         vcpu.state = VcpuState.READY
