@@ -29,7 +29,11 @@ class VcpuState(enum.StrEnum):
     WAITING = "waiting"
     """In FFA_MSG_WAIT, or done with a direct request: a message, FFA_RUN or an interrupt ends it."""
     CALLING = "calling"
-    """In an FF-A direct request or FFA_RUN until the callee answers; interrupts stay pending."""
+    """In an FF-A direct request or FFA_RUN until the callee answers or yields, or an interrupt becomes pending."""
+    PREEMPTED = "preempted"
+    """It stopped for an interrupt of its FF-A caller, or of one further up; their FFA_RUN lets it go on."""
+    YIELDED = "yielded"
+    """It gave way to its FF-A caller, whose FFA_RUN lets it go on."""
 
 
 class VmRunState(enum.StrEnum):

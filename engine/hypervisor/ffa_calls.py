@@ -25,12 +25,21 @@ class CallState:
     callee: Target | None = None
     """Who has to answer; it is in a direct request or FFA_RUN."""
     caller: Target | None = None
-    """Who waits for it."""
+    """Whom it has to answer."""
     function: int = 0
-    """The call by which `caller` waits."""
-    yielded: bool = False
-    """It called FFA_YIELD while another partition ran it, and continues with the next FFA_RUN."""
+    """The call that `caller` made."""
+    suspended: bool = False
+    """`caller` no longer waits: it was told FFA_INTERRUPT or FFA_YIELD, and its FFA_RUN lets this vCPU go on."""
+    lost: int | None = None
+    """Endpoint whose suspended call ended with this vCPU's partition, and which has not heard of it yet."""
 
     def clear(self) -> None:
-        """It is in the middle of nothing."""
-        self.callee, self.caller, self.function, self.yielded = None, None, 0, False
+        """Its partition ended in the middle of whatever."""
+        lost = self.caller.endpoint if self.caller is not None and self.suspended else None
+        self.callee = None
+        self.release()
+        self.lost = lost
+
+    def release(self) -> None:
+        """It has nobody to answer."""
+        self.caller, self.function, self.suspended, self.lost = None, 0, False, None

@@ -5,18 +5,16 @@ A vCPU that waits is not on any core; whoever answers it writes its registers an
 
 from __future__ import annotations
 
-from engine.events import FfaAnswer
-from engine.ffa import log
 from engine.ffa.abi import Function, handle_of, is_secure, receiver_of, sender_of
 from engine.ffa.errors import Code, FfaError, require, require_allowed, require_valid
 from engine.ffa.flags import RETAIN_RX, SEND2_DELAY_SRI
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import pack_message, parse_message
 from engine.ffa.notifications import bitmap_of
-from engine.ffa.registers import Result, call, error, interrupt, is_wide, success_32
+from engine.ffa.registers import Result, call, interrupt, is_wide, success_32
 from engine.ffa.version import V1_2
 from engine.hypervisor.ffa_buffers import fill_rx, read_tx
-from engine.hypervisor.ffa_calls import Target
+from engine.hypervisor.ffa_chains import CallChains, leave
 from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
 from engine.hypervisor.ffa_memory import MemoryCalls
 from engine.hypervisor.ffa_notify import NotificationCalls
@@ -37,13 +35,14 @@ _RESPONSES = {
 
 
 class MessageCalls:
-    """Who waits for whom is kept in `Vcpu.ffa`."""
+    """Checks of the calls; who waits for whom is in `CallChains`."""
 
     def __init__(self, relay: Relay, memory: MemoryCalls, notify: NotificationCalls) -> None:
         self._relay = relay
         self._hypervisor = relay.hypervisor
         self._memory = memory
         self._notify = notify
+        self._chains = CallChains(relay)
 
     def handlers(self) -> Handlers:
         """What is served here."""
@@ -70,8 +69,9 @@ class MessageCalls:
         peer = self._relay.peer(sender, receiver)
         self._check_service(request, peer.uuid.bytes)
         require_allowed(narrow or peer.version >= V1_2, "the receiver does not speak v1.2")
+        self._check_running(peer)
         vcpu = self._idle_vcpu(peer, request.vcpu.index)
-        self._call(request, vcpu, call(request.args[0], *request.args[1:]))
+        self._chains.begin(request, vcpu, call(request.args[0], *request.args[1:]))
         return None
 
     @staticmethod
@@ -82,30 +82,15 @@ class MessageCalls:
         require_valid(not named or wanted == uuid, "the receiver has no such service")
 
     @staticmethod
-    def _idle_vcpu(peer: Endpoint, preferred: int) -> Vcpu:
-        """A vCPU that waits for messages, the one with the caller's index if it does. BUSY or ABORTED without."""
+    def _check_running(peer: Endpoint) -> None:
         require(peer.vm.state is VmRunState.RUNNING, Code.ABORTED, f"0x{peer.id:x} is {peer.vm.state.value}")
+
+    @staticmethod
+    def _idle_vcpu(peer: Endpoint, preferred: int) -> Vcpu:
+        """A vCPU that waits for messages, the one with the caller's index if it does. BUSY without."""
         waiting = [vcpu for vcpu in peer.vm.vcpus if vcpu.state is VcpuState.WAITING]
         require(waiting, Code.BUSY, f"no vCPU of 0x{peer.id:x} waits")
         return min(waiting, key=lambda vcpu: (vcpu.index != preferred, vcpu.index))
-
-    def _call(self, request: Call, callee: Vcpu, what: Result) -> None:
-        """Give `callee` the call and let the caller wait for its answer."""
-        target = Target(self._relay.of(callee.vm).id, callee.index)
-        request.vcpu.ffa.callee = target
-        callee.ffa.caller, callee.ffa.function = request.target, request.args[0]
-        self._answer(callee, what)
-        self._hypervisor.block(request.vcpu, VcpuState.CALLING, f"ff-a call of {target.endpoint}/{target.vcpu}")
-
-    def _answer(self, vcpu: Vcpu, result: Result) -> None:
-        """End a vCPU's wait."""
-        x = vcpu.registers.x
-        for number, value in enumerate(result.values):
-            x[number] = value
-        endpoint = self._relay.of(vcpu.vm).id
-        event = FfaAnswer(self._hypervisor.now, vcpu.vm.name, vcpu.index, endpoint, log.describe(result.values))
-        self._hypervisor.events.emit(event)
-        self._hypervisor.resume(vcpu)
 
     def _respond(self, request: Call) -> Result | None:
         args, state = request.args, request.vcpu.ffa
@@ -117,25 +102,15 @@ class MessageCalls:
         require_allowed(asked, f"0x{receiver:x} asked nothing")
         wide = state.function == Function.MSG_SEND_DIRECT_REQ2
         require_allowed(wide is (args[0] == Function.MSG_SEND_DIRECT_RESP2), "another kind of response is due")
-        self._finish(request.vcpu, call(args[0], *args[1:]))
+        self._chains.finish(request.vcpu, call(args[0], *args[1:]))
         return self._idle(request)
-
-    def _finish(self, callee: Vcpu, result: Result) -> None:
-        """Answer whoever waits for `callee`."""
-        caller = callee.ffa.caller
-        callee.ffa.caller, callee.ffa.function = None, 0
-        if caller is not None:
-            vcpu = self._relay.vcpu(caller)
-            vcpu.ffa.callee = None
-            self._answer(vcpu, result)
 
     def _idle(self, request: Call) -> Result | None:
         """Wait for a message, FFA_RUN or an interrupt; the last leaves FFA_INTERRUPT in the registers."""
         vcpu, result = request.vcpu, interrupt(*request.target)
         if vcpu.vm.interrupts.wakes(vcpu.index):
             return result
-        for number, value in enumerate(result.values):
-            vcpu.registers.x[number] = value
+        leave(vcpu, result)
         self._hypervisor.block(vcpu, VcpuState.WAITING, "ff-a wait")
         return None
 
@@ -146,7 +121,7 @@ class MessageCalls:
         require_valid(not retain or request.endpoint.version >= V1_2, "RX is retained from v1.2 on")
         require_allowed(state.caller is None or state.function == Function.RUN, "a direct request waits for its answer")
         request.endpoint.mailbox.wait(bool(retain))
-        self._finish(request.vcpu, call(Function.MSG_WAIT, request.target.word))
+        self._chains.finish(request.vcpu, call(Function.MSG_WAIT, request.target.word))
         return self._idle(request)
 
     def _run(self, request: Call) -> Result | None:
@@ -155,24 +130,29 @@ class MessageCalls:
         require(not stubbed, Code.NOT_SUPPORTED, "stub partitions have no vCPUs")
         peer = self._relay.peer(request.caller, endpoint)
         require_valid(index < len(peer.vm.vcpus), f"vCPU {index} of {len(peer.vm.vcpus)}")
+        self._check_running(peer)
         vcpu = peer.vm.vcpus[index]
+        if vcpu.ffa.lost == request.caller:
+            vcpu.ffa.lost = None
+            raise FfaError(Code.ABORTED, "its partition started over in the middle of the call")
         require_allowed(vcpu.state is not VcpuState.OFF, "the vCPU is off")
-        idle = vcpu.state is VcpuState.WAITING or vcpu.ffa.yielded
-        require(idle, Code.BUSY, f"the vCPU is {vcpu.state.value}")
-        resumed = success_32() if vcpu.ffa.yielded else call(Function.RUN, request.args[1])
-        vcpu.ffa.yielded = False
-        self._call(request, vcpu, resumed)
+        if vcpu.ffa.suspended:
+            caller = vcpu.ffa.caller
+            require_allowed(caller is not None and caller.endpoint == request.caller, "it has another caller")
+            self._chains.resume(request, vcpu)
+            return None
+        require(vcpu.state is VcpuState.WAITING, Code.BUSY, f"the vCPU is {vcpu.state.value}")
+        self._chains.begin(request, vcpu, call(Function.RUN, request.args[1]))
         return None
 
     def _yield(self, request: Call) -> Result | None:
-        """Back to whoever ran it, else to the scheduler."""
-        vcpu = request.vcpu
-        if vcpu.ffa.function != Function.RUN:
+        """Back to whoever called it, with the time after which to go on (w2, w3); else to the scheduler."""
+        vcpu, result = request.vcpu, success_32()
+        if vcpu.ffa.caller is None:
             self._hypervisor.give_way(vcpu)
-            return success_32()
-        self._finish(vcpu, call(Function.YIELD, request.target.word))
-        vcpu.ffa.yielded = True
-        self._hypervisor.block(vcpu, VcpuState.CALLING, "ff-a yield")
+            return result
+        leave(vcpu, result)
+        self._chains.give_back(vcpu, call(Function.YIELD, request.target.word, *request.args[2:4]))
         return None
 
     # --- indirect messages -----------------------------------------------------------------------------
@@ -208,10 +188,5 @@ class MessageCalls:
         return echo(args, 0)
 
     def teardown(self, endpoint: Endpoint) -> None:
-        """An endpoint ended: those who wait for it get ABORTED, those it waited for answer nobody."""
-        for vcpu in endpoint.vm.vcpus:
-            self._finish(vcpu, error(Code.ABORTED))
-            if vcpu.ffa.callee is not None:
-                callee = self._relay.vcpu(vcpu.ffa.callee)
-                callee.ffa.caller, callee.ffa.function = None, 0
-            vcpu.ffa.clear()
+        """An endpoint ended, in the middle of whatever calls."""
+        self._chains.teardown(endpoint)

@@ -6,6 +6,7 @@ caller chose to stop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from engine.config import MachineConfig
@@ -55,6 +56,8 @@ class Hypervisor:
         """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
         self.stop_after_trap = False
         """Return from `advance` as soon as a guest trapped to EL2, with `trapped` set."""
+        self.interrupt_call: Callable[[Vcpu], None] = lambda _vcpu: None
+        """Called when an interrupt becomes pending for a vCPU that waits for the answer to an FF-A call."""
         self.trapped = ""
         """The trap that `stop_after_trap` stopped at, "" if none."""
 
@@ -135,9 +138,14 @@ class Hypervisor:
         return pcore
 
     def step(self, vcpu: Vcpu) -> None:
-        """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be."""
+        """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be.
+
+        None at all if an interrupt that is due now takes the core from it.
+        """
         pcore = vcpu.pcore
         self._fire_timers(pcore)
+        if not vcpu.runnable:
+            return
         if pcore.current is not vcpu:
             self._switch(pcore, vcpu)
         self._run_slice(pcore, vcpu, 1)
@@ -303,6 +311,8 @@ class Hypervisor:
             self._end_slice()
         if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.interrupts.wakes(vcpu.index):
             self._wake(vcpu)
+        elif vcpu.state is VcpuState.CALLING and vcpu.vm.interrupts.wakes(vcpu.index):
+            self.interrupt_call(vcpu)
 
     def _wake(self, vcpu: Vcpu) -> None:
         vcpu.state = VcpuState.READY

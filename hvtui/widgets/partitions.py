@@ -21,6 +21,8 @@ _STATES: dict[VcpuState, tuple[str, Style]] = {
     VcpuState.BLOCKED: ("◌ blocked", Ink.AMBER),
     VcpuState.WAITING: ("◌ waiting", Ink.AMBER),
     VcpuState.CALLING: ("◇ calling", Ink.AMBER),
+    VcpuState.PREEMPTED: ("◇ preempt", Ink.AMBER),
+    VcpuState.YIELDED: ("◇ yielded", Ink.AMBER),
     VcpuState.OFF: ("○ off", Ink.MUTED),
 }
 _NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 8

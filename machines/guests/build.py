@@ -74,6 +74,7 @@ IMAGES: dict[str, Image] = {
         (
             "ffa/client.c",
             "ffa/actor.c",
+            "ffa/chains.c",
             "ffa/local.c",
             "ffa/memory.c",
             "ffa/messages.c",

@@ -28,16 +28,16 @@ def verdict(bench: Bench) -> int:
 
 @pytest.mark.parametrize("overrides", [(), ("board.cores=2",), ("board.cores=4", "board.time_slice_ms=10")])
 def test_every_check_passes(overrides: tuple[str, ...]) -> None:
-    assert verdict(run(*overrides)) >= 264
+    assert verdict(run(*overrides)) >= 289
 
 
 def test_without_donations() -> None:
-    assert verdict(run("ffa.allow_donate=false")) >= 250
+    assert verdict(run("ffa.allow_donate=false")) >= 275
 
 
 def test_an_owner_that_may_write_what_it_shares() -> None:
     overrides = ("ffa.owner_access_on_share=read-write", "vm0.bootargs=role=client owner_writes=1")
-    assert verdict(run(*overrides)) >= 264
+    assert verdict(run(*overrides)) >= 289
 
 
 def test_two_runs_are_the_same_and_leave_nothing_behind() -> None:

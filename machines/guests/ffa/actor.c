@@ -1,5 +1,16 @@
 #include "actor.h"
 
+/* Interrupts end the wait for an answer: take them, and have the callee run on. */
+static struct smccc_regs request(struct smccc_regs regs)
+{
+    regs = ffa_call_regs(regs);
+    while (regs.x[0] == FFA_INTERRUPT) {
+        local_window();
+        regs = ffa_call(FFA_RUN, regs.x[1], 0, 0, 0, 0);
+    }
+    return regs;
+}
+
 void act(unsigned who, uint64_t words[WORDS])
 {
     struct smccc_regs regs;
@@ -12,7 +23,7 @@ void act(unsigned who, uint64_t words[WORDS])
         regs = (struct smccc_regs){{FFA_MSG_SEND_DIRECT_REQ2, ffa_ids(CLIENT, (uint16_t)who)}};
         for (unsigned i = 0; i < WORDS; i++)
             regs.x[4 + i] = words[i];
-        regs = ffa_call_regs(regs);
+        regs = request(regs);
         if (ffa_status(&regs) == FFA_BUSY)
             ffa_call(FFA_YIELD, 0, 0, 0, 0, 0);
     } while (ffa_status(&regs) == FFA_BUSY);
@@ -95,5 +106,5 @@ struct statistics statistics_of(unsigned who)
     uint64_t words[WORDS] = {DO_STATISTICS};
 
     act(who, words);
-    return (struct statistics){words[0], words[1], words[2], words[3]};
+    return (struct statistics){words[0], words[1], words[2], words[3], words[4]};
 }

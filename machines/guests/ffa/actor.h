@@ -25,7 +25,13 @@ struct statistics {
     uint64_t sri;
     uint64_t runs;
     uint64_t interrupts;
+    /* Narrow direct requests answered. */
+    uint64_t served;
 };
+
+/* What x3 of a narrow direct request may ask for besides an answer, with its arguments in x4 and x5: take that many
+   rounds, give way with that time to come back, pass a SPIN of x5 rounds on between the partitions in x4. */
+enum wish { SPIN = 0x5350494e, GIVE_WAY = 0x59494c44, PASS_ON = 0x50415353 };
 
 /* local.c: what each partition does on its own. */
 extern uint64_t tx[512], rx[512];

@@ -54,6 +54,7 @@ static void run_scenarios(void)
     check_messages();
     check_memory();
     check_notifications();
+    check_chains();
     check_teardown();
     if (failed)
         print("%u FAILED of %u\n", failed, total);

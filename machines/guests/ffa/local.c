@@ -116,6 +116,7 @@ static void do_statistics(uint64_t *words)
     words[1] = statistics.sri;
     words[2] = statistics.runs;
     words[3] = statistics.interrupts;
+    words[4] = statistics.served;
 }
 
 void local_do(uint64_t words[WORDS])

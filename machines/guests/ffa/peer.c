@@ -4,6 +4,29 @@
 
 #define RETAIN_RX 1U
 
+static void spin(uint64_t rounds)
+{
+    __asm__ volatile("1: subs %0, %0, #1\n   b.ne 1b\n" : "+r"(rounds) : : "cc");
+}
+
+/* Do what a narrow request wishes; the answer is made of what is in `message` then. */
+static void grant(struct smccc_regs *message)
+{
+    struct smccc_regs regs;
+
+    statistics.served++;
+    if (message->x[3] == SPIN) {
+        spin(message->x[4]);
+    } else if (message->x[3] == GIVE_WAY) {
+        regs = ffa_call(FFA_YIELD, 0, message->x[4], message->x[5], 0, 0);
+        if (regs.x[0] != FFA_SUCCESS_32)
+            message->x[3] = 0;
+    } else if (message->x[3] == PASS_ON) {
+        regs = ffa_call(FFA_MSG_SEND_DIRECT_REQ_64, message->x[4], 0, SPIN, message->x[5], 0);
+        message->x[5] = regs.x[4];
+    }
+}
+
 /* Answer one message and wait for the next. */
 static struct smccc_regs answer(struct smccc_regs message)
 {
@@ -20,6 +43,7 @@ static struct smccc_regs answer(struct smccc_regs message)
             response.x[4 + i] = words[i];
         return ffa_call_regs(response);
     }
+    grant(&message);
     response.x[0] = message.x[0] == FFA_MSG_SEND_DIRECT_REQ_64 ? FFA_MSG_SEND_DIRECT_RESP_64 : FFA_MSG_SEND_DIRECT_RESP_32;
     for (unsigned i = 3; i < 8; i++)
         response.x[i] = message.x[i] + 1;

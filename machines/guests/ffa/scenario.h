@@ -24,6 +24,7 @@ void check_setup(void);
 void check_messages(void);
 void check_memory(void);
 void check_notifications(void);
+void check_chains(void);
 void check_teardown(void);
 
 #endif

@@ -8,6 +8,8 @@ from typing import Any
 
 from engine import config
 from engine.arch.paging import S2Leaf
+from engine.arch.sysreg import SysReg
+from engine.board.memory_map import GICR_STRIDE
 from engine.build import System, build
 from engine.ffa.abi import Function, handle_of
 from engine.ffa.descriptors import EndpointAccess, MemoryRegion, pack
@@ -23,6 +25,7 @@ from tests.support.assembler import Program
 
 RAM_BASE, RAM_SIZE = 0x4800_0000, 4 << 20
 STRIDE = 0x2000_0000
+_SGI_FRAME = 0x1_0000
 TX, RX, PAGES = 0x10_0000, 0x10_2000, 0x20_0000
 """Offsets into each VM's RAM."""
 RW, RO, OPEN = Permissions(Data.RW), Permissions(Data.RO), Permissions(Data.UNSPECIFIED)
@@ -84,6 +87,23 @@ class Relaying:
     def map_buffers(self, *vms: int) -> None:
         for vm in vms:
             assert self.status(vm, Function.RXTX_MAP_64, self.ram(vm) + TX, self.ram(vm) + RX, 1) == 0
+
+    def registers(self, vm: int, count: int = WIDE, vcpu: int = 0) -> list[int]:
+        """x0 and on of a vCPU, as it will find them when it runs on."""
+        return [self.vcpu(vm, vcpu).registers.x[n] for n in range(count)]
+
+    def open_to_interrupts(self, vm: int, vcpu: int = 0) -> None:
+        """Have a guest set up its GIC for SGIs and PPIs."""
+        vgic = self.system.vms[vm - 1].vgic
+        vgic.gicd.write(0, 4, 0x12)
+        vgic.gicr.write(vcpu * GICR_STRIDE + _SGI_FRAME + 0x80, 4, 0xFFFF_FFFF)
+        vgic.gicr.write(vcpu * GICR_STRIDE + _SGI_FRAME + 0x100, 4, 0xFFFF_FFFF)
+        for register, value in ((SysReg.ICC_PMR_EL1, 0xFF), (SysReg.ICC_IGRPEN1_EL1, 1)):
+            assert vgic.sysreg_write(vcpu, register, value)
+
+    def interrupt(self, vm: int, intid: int = 5, vcpu: int = 0) -> None:
+        """Make an SGI or PPI pending."""
+        self.system.vms[vm - 1].vgic.inject(intid, vcpu)
 
     def write(self, vm: int, ipa: int, data: bytes) -> None:
         self.system.memory.write(self.physical(vm, ipa), data)
