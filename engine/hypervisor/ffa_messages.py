@@ -6,12 +6,11 @@ A vCPU that waits is not on any core; whoever answers it writes its registers an
 from __future__ import annotations
 
 from engine.events import FfaAnswer
-from engine.ffa import log
 from engine.ffa.abi import Function, handle_of, is_secure, receiver_of, sender_of
 from engine.ffa.errors import Code, FfaError, require, require_allowed, require_valid
 from engine.ffa.flags import RETAIN_RX, SEND2_DELAY_SRI
 from engine.ffa.mailbox import Filled, RxContent
-from engine.ffa.message import pack_message, parse_message
+from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.registers import Result, call, error, interrupt, is_wide, success_32
 from engine.ffa.version import V1_2
@@ -99,13 +98,18 @@ class MessageCalls:
 
     def _answer(self, vcpu: Vcpu, result: Result) -> None:
         """End a vCPU's wait."""
-        x = vcpu.registers.x
-        for number, value in enumerate(result.values):
-            x[number] = value
-        endpoint = self._relay.of(vcpu.vm).id
-        event = FfaAnswer(self._hypervisor.now, vcpu.vm.name, vcpu.index, endpoint, log.describe(result.values))
-        self._hypervisor.events.emit(event)
+        vcpu.registers.x[: len(result.values)] = list(result.values)
+        self._report(vcpu, result)
         self._hypervisor.resume(vcpu)
+
+    def _report(self, vcpu: Vcpu, result: Result) -> None:
+        endpoint = self._relay.of(vcpu.vm).id
+        event = FfaAnswer(self._hypervisor.now, vcpu.vm.name, vcpu.index, endpoint, result.values)
+        self._hypervisor.events.emit(event)
+
+    def interrupted(self, vcpu: Vcpu) -> None:
+        """An interrupt ends a wait for messages: FFA_INTERRUPT has been in the registers since it began."""
+        self._report(vcpu, interrupt(self._relay.of(vcpu.vm).id, vcpu.index))
 
     def _respond(self, request: Call) -> Result | None:
         args, state = request.args, request.vcpu.ffa
@@ -134,8 +138,7 @@ class MessageCalls:
         vcpu, result = request.vcpu, interrupt(*request.target)
         if vcpu.vm.vgic.wakes(vcpu.index):
             return result
-        for number, value in enumerate(result.values):
-            vcpu.registers.x[number] = value
+        vcpu.registers.x[: len(result.values)] = list(result.values)
         self._hypervisor.block(vcpu, VcpuState.WAITING, "ff-a wait")
         return None
 
@@ -180,7 +183,9 @@ class MessageCalls:
     def _send_indirect(self, request: Call) -> Result:
         require_valid(not request.args[2] & SEND2_DELAY_SRI, "only SPs delay the interrupt")
         endpoint = request.endpoint
-        message = parse_message(read_tx(self._relay, endpoint), endpoint.version)
+        data = read_tx(self._relay, endpoint)
+        self._relay.work.sent = data[:SHOWN]
+        message = parse_message(data, endpoint.version)
         require_valid(message.sender == endpoint.id, f"0x{endpoint.id:x} sends as 0x{message.sender:x}")
         require_allowed(message.receiver not in self._relay.stubs, "stub partitions have no RX buffer")
         peer = self._relay.peer(endpoint.id, message.receiver)

@@ -256,6 +256,8 @@ class Hypervisor:
         """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
         vcpu.interrupts_changed = True
         if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.vgic.wakes(vcpu.index):
+            if vcpu.state is VcpuState.WAITING:
+                vcpu.vm.at_interrupted_wait(vcpu)
             self._wake(vcpu)
 
     def _wake(self, vcpu: Vcpu) -> None:

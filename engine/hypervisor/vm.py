@@ -58,6 +58,10 @@ class Vm:
         """Its pages may have become another VM's, by FF-A."""
         self.at_end: Callable[[], None] = lambda: None
         """Called when the VM ends: it stopped, or starts over."""
+        self.at_interrupted_wait: Callable[[Vcpu], None] = lambda _: None
+        """Called when an interrupt, and not a message, ended a vCPU's wait."""
+        self.tlb_flushes = 0
+        """Invalidations that changes of the stage-2 tables made necessary."""
         stage2.map(config.ram_base, S2Leaf(config.base_pa), config.ram_size)
 
     def wire(self, vgic: VGic, uart: Pl011, rtc: Pl031) -> None:
@@ -143,6 +147,11 @@ class Vm:
         """Change HCR_EL2 of the loaded vCPU; never from an MSR or MRS hook."""
         self.hcr = value
         self.core.write(SysReg.HCR_EL2, value)
+
+    def flush_tlb(self) -> None:
+        """Have changed stage-2 tables take effect."""
+        self.core.flush_tlb()
+        self.tlb_flushes += 1
 
     def power_on(self) -> None:
         """Cold reset: devices and vCPUs in reset state, images in place, vCPU 0 at the entry point."""
