@@ -116,8 +116,9 @@ class Control:
             raise ControlError(f"{vm_name} has vCPUs 0 to {len(vcpus) - 1}, not {index}")
         return vcpus[index]
 
-    def view(self, state: RunState, detail: str) -> MachineView:
-        return observe.machine_view(self.system, state, detail)
+    def view(self, state: RunState, detail: str, ffa: bool = True) -> MachineView:
+        """The whole machine; `ffa` is False where nobody would look at that part."""
+        return observe.machine_view(self.system, state, detail, ffa)
 
     def registers(self, vm_name: str, vcpu_index: int) -> RegistersView:
         return observe.registers_view(self.vcpu(vm_name, vcpu_index), self.system.config.cycles_per_tick)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from engine.ffa.version import Version
+
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Something observable that happened at one instruction boundary."""
@@ -55,16 +57,41 @@ class PsciCall(Event, frozen=True):
     """Signed: 0 or positive is success, negative a PSCI error."""
 
 
+class FfaCost(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one FF-A call took beyond its registers: counted work, so every host tells the same."""
+
+    entries: int = 0
+    """Stage-2 table entries written, with those of tables made or split on the way."""
+    flushes: int = 0
+    """TLB invalidations."""
+    copied: int = 0
+    """Bytes read from TX buffers and written to RX buffers."""
+    cleared: int = 0
+    """Bytes of shared memory zeroed."""
+
+
+FREE = FfaCost()
+"""Of calls that only move registers."""
+
+
 class FfaCall(Event, frozen=True):
-    """One FF-A call with its answer (DEN0077A v1.2)."""
+    """One FF-A call with its answer (DEN0077A v1.2), as it was: `ffa.log` and `ffa.dissect` put it into words."""
 
     endpoint: int
     """Partition id of the caller."""
-    function: str
-    call: str
-    """The call in one line, decoded."""
-    result: str
-    """The answer in one line; "waits" where it comes later, as an `FfaAnswer`."""
+    args: tuple[int, ...]
+    """x0-x7, or x0-x17 of a wide call, upper halves included."""
+    result: tuple[int, ...]
+    """The answer's x0-x7 or x0-x17; empty where it comes later, as an `FfaAnswer`."""
+    version: Version
+    """What caller and manager agreed on: the layout of the descriptors."""
+    reason: str = ""
+    """Why it was refused."""
+    sent: bytes = b""
+    """The descriptor or message header that the caller had in TX; all of it where the last fragment came."""
+    received: bytes = b""
+    """The descriptor that the answer put into the caller's RX buffer, before it was cut into fragments."""
+    cost: FfaCost = FREE
 
 
 class FfaAnswer(Event, frozen=True):
@@ -72,7 +99,8 @@ class FfaAnswer(Event, frozen=True):
 
     endpoint: int
     """Partition id of the one that waited."""
-    result: str
+    result: tuple[int, ...]
+    """x0-x7 or x0-x17 as it continues."""
 
 
 class Interrupt(Event, frozen=True):
@@ -142,26 +170,54 @@ class VmState(Event, frozen=True):
     detail: str
 
 
-class EventRing:
-    """The newest `capacity` events, numbered from 0 without gaps; optionally a digest over all."""
+HEAVIEST = 16 << 20
+"""Bytes of descriptors that the ring keeps."""
 
-    def __init__(self, capacity: int = 65536, digest: bool = False) -> None:
+
+class EventRing:
+    """The newest `capacity` events, numbered from 0 without gaps; optionally a digest over all.
+
+    Events that carry a guest's data hold `heaviest` bytes together at most; the newest one is kept in any case.
+    """
+
+    def __init__(self, capacity: int = 65536, digest: bool = False, heaviest: int = HEAVIEST) -> None:
         self._ring: deque[Event] = deque(maxlen=capacity)
+        self._heavy: deque[tuple[int, int]] = deque()
+        """(number, bytes) of kept events that carry data."""
+        self._weight = 0
+        self._heaviest = heaviest
         self._hash = hashlib.sha256() if digest else None
         self._encode = msgspec.msgpack.Encoder().encode
         self.total = 0
         """Number of events ever emitted."""
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, weight: int = 0) -> None:
+        """Add an event; `weight` is how many bytes of a guest's data it carries."""
         self._ring.append(event)
         self.total += 1
         if self._hash is not None:
             self._hash.update(self._encode(event))
+        if weight:
+            self._make_room(weight)
+
+    def _make_room(self, weight: int) -> None:
+        """The newest event carries `weight` bytes: the oldest ones go where that is too much."""
+        self._heavy.append((self.total - 1, weight))
+        self._weight += weight
+        while self._heavy[0][0] < self.first or (self._weight > self._heaviest and len(self._heavy) > 1):
+            number, gone = self._heavy.popleft()
+            self._weight -= gone
+            while self.first <= number:
+                self._ring.popleft()
+
+    def newest(self, sequence: int) -> Iterator[Event]:
+        """Events numbered `sequence` and later that are still kept, newest first."""
+        wanted = min(len(self._ring), max(0, self.total - sequence))
+        return itertools.islice(reversed(self._ring), wanted)
 
     def since(self, sequence: int) -> Iterator[Event]:
         """Events numbered `sequence` and later that are still kept, oldest first."""
-        wanted = min(len(self._ring), max(0, self.total - sequence))
-        return reversed(list(itertools.islice(reversed(self._ring), wanted)))
+        return reversed(list(self.newest(sequence)))
 
     def window(self, sequence: int, limit: int) -> tuple[int, list[Event]]:
         """(number of the first, events): the newest at most `limit` kept events numbered `sequence` or later."""

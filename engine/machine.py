@@ -137,8 +137,9 @@ class Machine:
     def reset(self, vm: str) -> Future[None]:
         return self.ask(lambda control: self._reset(control, vm))
 
-    def view(self) -> Future[MachineView]:
-        return self.ask(lambda control: control.view(self._state, self._detail))
+    def view(self, ffa: bool = True) -> Future[MachineView]:
+        """The whole machine; `ffa` is False where nobody would look at that part."""
+        return self.ask(lambda control: control.view(self._state, self._detail, ffa))
 
     def registers(self, vm: str, vcpu: int) -> Future[RegistersView]:
         return self.ask(lambda control: control.registers(vm, vcpu))

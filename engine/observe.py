@@ -62,8 +62,8 @@ _TIMER_NAMES = {
 _GIC_REGISTERS = (SysReg.ICC_PMR_EL1, SysReg.ICC_RPR_EL1, SysReg.ICC_HPPIR1_EL1, SysReg.ICC_CTLR_EL1)
 
 
-def machine_view(system: System, state: RunState, detail: str) -> MachineView:
-    """The whole machine."""
+def machine_view(system: System, state: RunState, detail: str, ffa: bool = True) -> MachineView:
+    """The whole machine; without `ffa` the records of the FF-A relayer are left alone."""
     hypervisor = system.hypervisor
     return MachineView(
         name=system.config.name,
@@ -77,7 +77,7 @@ def machine_view(system: System, state: RunState, detail: str) -> MachineView:
         cores=tuple(
             CoreView(core.index, core.cycles, core.busy, _running_name(core.current)) for core in hypervisor.cores
         ),
-        ffa=ffa_view(system.ffa) if system.ffa is not None else None,
+        ffa=ffa_view(system.ffa) if ffa and system.ffa is not None else None,
     )
 
 

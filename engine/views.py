@@ -95,16 +95,25 @@ class FfaPartitionView(msgspec.Struct, frozen=True):
 
     id: int
     name: str
+    uuid: str
+    vcpus: int
     version: str
-    """As negotiated; "" for a partition that the stub only pretends."""
+    """That calls and descriptors follow; "" for a partition that the stub only pretends."""
+    negotiated: bool
+    """It chose the version by FFA_VERSION."""
     tx: int
     rx: int
     """IPA of the buffers; 0 where none are mapped."""
     buffer_pages: int
+    """Of 4 KB, in each buffer; 0 where none are mapped."""
     rx_owner: str
-    """`producer` when RX is free, `consumer` when the endpoint has it."""
+    """`producer` when RX is free, `consumer` when the endpoint has it; "" without buffers."""
     rx_content: str
     """`message`, `memory descriptor`, ... of a full RX buffer, else ""."""
+    rx_sender: int
+    """Who sent the message in a full RX buffer; 0 for what the manager put there."""
+    rx_size: int
+    """Bytes in a full RX buffer."""
 
 
 class FfaBorrowerView(msgspec.Struct, frozen=True):
@@ -133,18 +142,32 @@ class FfaTransactionView(msgspec.Struct, frozen=True):
     ranges: tuple[tuple[int, int], ...]
     """(IPA, pages) of the owner."""
     borrowers: tuple[FfaBorrowerView, ...]
+    orphaned: bool
+    """The owner is gone; the last borrower to leave ends it."""
+
+
+class FfaBitmapView(msgspec.Struct, frozen=True):
+    """The 64 notifications that SPs, or that VMs, may set at one endpoint."""
+
+    source: str
+    """`sp` or `vm`."""
+    senders: tuple[tuple[int, int], ...]
+    """(endpoint, bits bound to it), by endpoint."""
+    per_vcpu: int
+    """Bits bound as per-vCPU notifications."""
+    pending: int
+    """Global notifications that are pending."""
+    vcpu_pending: tuple[int, ...]
+    """Those pending for each vCPU."""
 
 
 class FfaNotificationView(msgspec.Struct, frozen=True):
     """The notification bitmaps of one endpoint."""
 
     endpoint: int
-    vcpus: int
-    bound: tuple[tuple[int, int], ...]
-    """(bit, sender); bits of SPs and of VMs are different ones."""
-    pending_sp: int
-    pending_vm: int
-    pending_framework: int
+    bitmaps: tuple[FfaBitmapView, ...]
+    framework: int
+    """Pending framework notifications: the SPM's in the low half, the hypervisor's in the high half."""
 
 
 class FfaView(msgspec.Struct, frozen=True):
@@ -172,7 +195,7 @@ class MachineView(msgspec.Struct, frozen=True):
     vms: tuple[VmView, ...]
     cores: tuple[CoreView, ...]
     ffa: FfaView | None = None
-    """None where the machine has no FF-A."""
+    """None where the machine has no FF-A, or where nobody asked for it."""
 
 
 class RegisterGroup(msgspec.Struct, frozen=True):

@@ -60,7 +60,7 @@ class Bridge:
         self.registers_visible = True
         """Somebody looks at them."""
         self.ffa_visible = False
-        """Somebody looks at the FF-A calls."""
+        """Somebody looks at the FF-A page: only then are its records and calls asked for."""
         self.idle = asyncio.Event()
         """The machine stands still and everything it said was delivered."""
         self._wake = asyncio.Event()
@@ -148,7 +148,7 @@ class Bridge:
         self._wake.clear()
         question = self._question()
         # Both are served in the same gap between two slices; the second answers last.
-        view = self._machine.view() if self._tables_due() else None
+        view = self._machine.view(ffa=self.ffa_visible) if self._tables_due() else None
         answer = await asyncio.wrap_future(self._machine.ask(lambda control: collect.answer(control, question)))
         if view is not None:
             self._tables_at = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from dataclasses import dataclass
 
 from engine.control import Control
@@ -62,13 +64,17 @@ def answer(control: Control, question: Question) -> Answer:
 
 
 def _ffa(control: Control, question: Question) -> FfaBatch | None:
-    """The FF-A calls among the events that are new to who asks."""
+    """The newest FF-A calls among the events that are new to who asks."""
     if question.ffa_from < 0:
         return None
     ring = control.system.events
-    start = max(question.ffa_from, ring.first)
-    calls = [(n, event) for n, event in enumerate(ring.since(start), start) if isinstance(event, FfaCall | FfaAnswer)]
-    return FfaBatch(tuple(calls[-KEPT_CALLS:]), start > question.ffa_from, ring.total)
+    calls: deque[tuple[int, FfaCall | FfaAnswer]] = deque()
+    for number, event in zip(itertools.count(ring.total - 1, -1), ring.newest(question.ffa_from), strict=False):
+        if isinstance(event, FfaCall | FfaAnswer):
+            if len(calls) == KEPT_CALLS:
+                return FfaBatch(tuple(calls), True, ring.total)
+            calls.appendleft((number, event))
+    return FfaBatch(tuple(calls), ring.first > question.ffa_from, ring.total)
 
 
 def _registers(control: Control, question: Question) -> tuple[RegistersView | None, int]:

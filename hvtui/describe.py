@@ -20,6 +20,7 @@ from engine.events import (
     Trap,
     VmState,
 )
+from engine.ffa import lines, log
 from hvtui import intids
 from hvtui.theme import Ink
 
@@ -84,10 +85,18 @@ def _result(result: int) -> str:
 
 def _other(event: Event) -> Line:
     if isinstance(event, FfaCall):
-        return Line("◇", "ff-a", f"{event.call} = {event.result}", Ink.VIOLET)
+        return Line("◇", "ff-a", _ffa(event), Ink.VIOLET)
     if isinstance(event, FfaAnswer):
-        return Line("◇", "ff-a", f"continues with {event.result}", Ink.VIOLET)
+        return Line("◇", "ff-a", f"continues with {log.describe(event.result)}", Ink.VIOLET)
     return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
+
+
+def _ffa(event: FfaCall) -> str:
+    call = lines.describe_call(event.args, event.sent, event.version)
+    if not event.result:
+        return f"{call} waits"
+    reason = f": {event.reason}" if event.reason else ""
+    return f"{call} = {lines.describe_answer(event.args[0], event.result)}{reason}"
 
 
 def _host(event: HostInput) -> str:

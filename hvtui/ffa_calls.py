@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass
 
 from engine.events import FfaAnswer, FfaCall
+from engine.ffa import lines, named
+from engine.ffa.log import describe
 from engine.views import FfaTransactionView
 from hvtui.frame import FfaBatch
 
-_WAITS = "waits"
-_PAIR = re.compile(r"(\w+) -> (\w+)")
-_TARGET = re.compile(r"^(?:RUN|INTERRUPT) (\w+) vCPU|^NOTIFICATION_(?:GET|BITMAP_CREATE|BITMAP_DESTROY) (\w+)")
-_HANDLE = re.compile(r"\bhandle (0x[0-9a-f]+)")
-_SENT = re.compile(r"^SUCCESS_(?:32|64) (0x[0-9a-f]+)(?: (0x[0-9a-f]+))?")
-_SENDS = ("MEM_SHARE", "MEM_LEND", "MEM_DONATE")
+_HANDLES = 64
+"""Handles whose endpoints are remembered, so that a reclaim is found by those that it concerned."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One call, and what became of it."""
 
@@ -26,40 +23,61 @@ class Call:
     event: FfaCall | FfaAnswer
     """An answer only where its call is not known any more."""
     answer: FfaAnswer | None = None
+    abandoned: bool = False
+    """Its vCPU went on without an answer: the VM started over."""
+    endpoints: frozenset[int] = frozenset()
+    """The caller, whom the call or its answer names, and whose memory it is about."""
 
     @property
     def text(self) -> str:
-        return self.event.call if isinstance(self.event, FfaCall) else "(an earlier call)"
+        """The call in one line."""
+        event = self.event
+        if isinstance(event, FfaAnswer):
+            return "(an earlier call)"
+        return lines.describe_call(event.args, event.sent, event.version)
+
+    @property
+    def registers(self) -> tuple[int, ...]:
+        """The answer's; empty where there is none yet."""
+        return self.answer.result if self.answer is not None else self.event.result
 
     @property
     def waits(self) -> bool:
         """It has no answer yet."""
-        return isinstance(self.event, FfaCall) and self.event.result == _WAITS and self.answer is None
+        return not self.registers and not self.abandoned
 
     @property
     def result(self) -> str:
-        return self.answer.result if self.answer is not None else self.event.result
+        """The answer in one line."""
+        if not self.registers:
+            return "never answered" if self.abandoned else "waits"
+        if self.answer is None and isinstance(self.event, FfaCall):
+            return lines.describe_answer(self.event.args[0], self.registers)
+        return describe(self.registers)
 
     @property
     def failed(self) -> bool:
-        return self.result.startswith("ERROR ")
-
-    @property
-    def endpoints(self) -> frozenset[int]:
-        """The caller, and whom the call or its answer names."""
-        texts = (self.text, self.result)
-        names = [name for text in texts for match in _PAIR.findall(text) for name in match]
-        names += [name for text in texts for match in _TARGET.findall(text) for name in match if name]
-        return frozenset((self.event.endpoint, *(int(name, 0) for name in names if name[0].isdigit())))
+        """It was refused, at once or later."""
+        asked = self.event.args[0] if isinstance(self.event, FfaCall) else 0
+        return bool(self.registers) and lines.is_refused(asked, self.registers)
 
     @property
     def handle(self) -> int | None:
-        """The share it made or names, where its line tells."""
-        named = _HANDLE.search(self.text)
-        if named is not None:
-            return int(named[1], 0)
-        sent = _SENT.match(self.result) if self.text.startswith(_SENDS) else None
-        return int(sent[1], 0) | int(sent[2] or "0", 0) << 32 if sent is not None else None
+        """The memory that it shared or names."""
+        event = self.event
+        if isinstance(event, FfaAnswer):
+            return None
+        return named.handle(event.args, event.result, event.sent, event.version)
+
+    def names(self) -> frozenset[int]:
+        """The caller and whom registers and descriptors name."""
+        event, found = self.event, {self.event.endpoint}
+        if isinstance(event, FfaCall):
+            found |= named.in_registers(event.args) | named.in_answer(event.args[0], event.result)
+            found |= named.in_descriptor(event.args[0], event.sent, event.version)
+        else:
+            found |= named.in_registers(event.result)
+        return frozenset(found | (named.in_registers(self.answer.result) if self.answer is not None else set()))
 
 
 class CallList:
@@ -68,6 +86,8 @@ class CallList:
     def __init__(self, keep: int) -> None:
         self.calls: deque[Call] = deque(maxlen=keep)
         self._waiting: dict[tuple[str, int], Call] = {}
+        self._sharers: dict[int, frozenset[int]] = {}
+        """Endpoints that named a handle or were named with it."""
 
     def add(self, batch: FfaBatch) -> None:
         """What is new. After a gap, only that is shown: between two calls in the list none is missing."""
@@ -80,13 +100,29 @@ class CallList:
     def _add(self, sequence: int, event: FfaCall | FfaAnswer) -> None:
         caller = (event.vm, event.vcpu)
         waiting = self._waiting.pop(caller, None)
-        if isinstance(event, FfaAnswer) and waiting is not None:
+        if waiting is not None and isinstance(event, FfaAnswer):
             waiting.answer = event
+            waiting.endpoints |= waiting.names()
             return
+        if waiting is not None:
+            waiting.abandoned = True
         call = Call(sequence, event)
+        call.endpoints = self._with_sharers(call)
         self.calls.append(call)
         if call.waits:
             self._waiting[caller] = call
+
+    def _with_sharers(self, call: Call) -> frozenset[int]:
+        handle, names = call.handle, call.names()
+        if handle is None:
+            return names
+        together = names | self._sharers.get(handle, frozenset())
+        if not call.failed:
+            self._sharers.pop(handle, None)
+            self._sharers[handle] = together
+            if len(self._sharers) > _HANDLES:
+                del self._sharers[next(iter(self._sharers))]
+        return together
 
 
 def concerns(share: FfaTransactionView, endpoint: int) -> bool:

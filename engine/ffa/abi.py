@@ -81,6 +81,16 @@ class Function(enum.IntEnum):
     MSG_SEND_DIRECT_RESP2 = 0xC400_008E
 
 
+SENDS = frozenset(
+    {
+        *(Function.MEM_DONATE_32, Function.MEM_DONATE_64),
+        *(Function.MEM_LEND_32, Function.MEM_LEND_64),
+        *(Function.MEM_SHARE_32, Function.MEM_SHARE_64),
+    }
+)
+RETRIEVES = frozenset({Function.MEM_RETRIEVE_REQ_32, Function.MEM_RETRIEVE_REQ_64})
+
+
 class FeatureId(enum.IntEnum):
     """Feature ids of FFA_FEATURES, bits [7:0] of w1 when bit 31 is clear (13.3)."""
 

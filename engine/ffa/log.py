@@ -1,9 +1,10 @@
-"""One line of text for a call or its answer, for events and views."""
+"""One line of text for the registers of a call or an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
+from uuid import UUID
 
 from engine.ffa.abi import (
     FRAMEWORK_MESSAGE,
@@ -19,7 +20,7 @@ from engine.ffa.abi import (
 from engine.ffa.errors import code_name
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.partition_info import uuid_from_registers, uuid_from_words
-from engine.ffa.registers import arguments
+from engine.ffa.registers import WIDE, arguments
 from engine.ffa.version import parse_version
 
 _Args: TypeAlias = Sequence[int]
@@ -31,12 +32,17 @@ def describe(registers: Sequence[int]) -> str:
 
     Takes 8 or 18 registers. An id that v1.2 does not define is shown with x1-x3.
     """
-    args = arguments((*registers, *(0,) * (18 - len(registers))))
+    args = arguments(padded(registers))
     known = function(args[0])
     if known is None:
         return f"{name(args[0])} {_payload(args[1:4])}".rstrip()
     decoder = _DECODERS.get(known)
     return known.name if decoder is None else f"{known.name} {decoder(args)}".rstrip()
+
+
+def padded(registers: Sequence[int]) -> tuple[int, ...]:
+    """x0-x17, zeros where registers are not known."""
+    return (*registers, *(0,) * (WIDE - len(registers)))
 
 
 def endpoint_name(endpoint: int) -> str:
@@ -71,7 +77,12 @@ def _direct(args: _Args) -> str:
 
 
 def _direct2(args: _Args) -> str:
-    return f"{_pair(args)} {uuid_from_registers(args[2], args[3])} {_payload(args[4:18])}"
+    return f"{_pair(args)} {_uuid(uuid_from_registers(args[2], args[3]))}{_payload(args[4:18])}"
+
+
+def _uuid(uuid: UUID) -> str:
+    """Nothing for the one that says nothing."""
+    return f"{uuid} " if uuid.int else ""
 
 
 def _response2(args: _Args) -> str:
@@ -115,8 +126,8 @@ _DECODERS: dict[Function, _Decoder] = {
     Function.FEATURES: _features,
     Function.RXTX_MAP_32: lambda a: f"TX 0x{a[1]:x} RX 0x{a[2]:x} pages {a[3] & 0x3F}",
     Function.RXTX_MAP_64: lambda a: f"TX 0x{a[1]:x} RX 0x{a[2]:x} pages {a[3] & 0x3F}",
-    Function.PARTITION_INFO_GET: lambda a: f"{uuid_from_words(a[1:5])}{' count only' if a[5] & 1 else ''}",
-    Function.PARTITION_INFO_GET_REGS: lambda a: f"{uuid_from_registers(a[1], a[2])} index {a[3] & 0xFFFF}",
+    Function.PARTITION_INFO_GET: lambda a: f"{_uuid(uuid_from_words(a[1:5]))}{'count only' if a[5] & 1 else ''}",
+    Function.PARTITION_INFO_GET_REGS: lambda a: f"{_uuid(uuid_from_registers(a[1], a[2]))}index {a[3] & 0xFFFF}",
     Function.RUN: _target,
     Function.MSG_SEND_DIRECT_REQ_32: _direct,
     Function.MSG_SEND_DIRECT_REQ_64: _direct,

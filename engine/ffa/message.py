@@ -19,6 +19,8 @@ HEADER_1_1 = struct.Struct("<IIIII")
 HEADER_1_2 = struct.Struct("<IIIIII16s")
 """As v1.1, reserved, UUID."""
 NIL = UUID(int=0)
+SHOWN = HEADER_1_2.size + 64
+"""Bytes of a buffer that events keep of a message: the header, and what begins the payload."""
 
 
 @dataclass(frozen=True, slots=True)

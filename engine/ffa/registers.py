@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.ffa.abi import Function, function, is_64
-from engine.ffa.errors import Code, require_valid
+from engine.ffa.errors import Code, FfaError, require_valid
 from engine.ffa.version import V1_2, Version
 
 W = 0xFFFF_FFFF
 X = 0xFFFF_FFFF_FFFF_FFFF
 NARROW, WIDE = 8, 18
 """Registers a call passes: x0-x7, or x0-x17."""
+_ZEROS = (0,) * WIDE
 
 _WIDE = frozenset(
     {
@@ -64,7 +65,7 @@ _NAMES_A_VM: dict[int, int] = {
 
 def is_wide(fid: int) -> bool:
     """Whether a call passes x0-x17: v1.2's register-rich functions. All others pass x0-x7."""
-    return function(fid) in _WIDE
+    return fid & W in _WIDE
 
 
 def arguments(registers: Sequence[int]) -> tuple[int, ...]:
@@ -75,8 +76,8 @@ def arguments(registers: Sequence[int]) -> tuple[int, ...]:
     """
     fid = registers[0] & W
     mask, count = (X if is_64(fid) else W), (WIDE if is_wide(fid) else NARROW)
-    passed = tuple(value & mask for value in registers[1:count])
-    return (fid, *passed, *(0,) * (WIDE - 1 - len(passed)))
+    passed = [value & mask for value in registers[1:count]]
+    return (fid, *passed, *_ZEROS[len(passed) + 1 :])
 
 
 def nonzero_mbz(args: Sequence[int], virtual: bool = True) -> int | None:
@@ -95,7 +96,8 @@ def nonzero_mbz(args: Sequence[int], virtual: bool = True) -> int | None:
 def check_mbz(args: Sequence[int], virtual: bool = True) -> None:
     """Refuse with INVALID_PARAMETERS a call that sets must-be-zero bits."""
     register = nonzero_mbz(args, virtual)
-    require_valid(register is None, f"bits of x{register} must be zero")
+    if register is not None:
+        raise FfaError(Code.INVALID_PARAMETERS, f"bits of x{register} must be zero")
 
 
 class Result(NamedTuple):

@@ -10,6 +10,8 @@ from engine.ffa.ranges import refuse
 
 HEADER = struct.Struct("<QII")
 """Handle, flags, endpoint count; endpoint ids of 16 bits follow."""
+LONGEST = HEADER.size + 2 * MAX_RECEIVERS
+"""Bytes of the longest descriptor that is accepted."""
 
 
 @dataclass(frozen=True, slots=True)

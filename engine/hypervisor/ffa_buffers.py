@@ -55,7 +55,9 @@ def read_tx(relay: Relay, endpoint: Endpoint, size: int | None = None) -> bytes:
     """The first `size` bytes of the TX buffer, or all; they fit. INVALID_PARAMETERS where there is none."""
     buffers = endpoint.mailbox.check_send()
     pieces = _pieces(endpoint, buffers.tx, buffers.size if size is None else size)
-    return b"".join(relay.memory.read(address, length) for address, length in pieces)
+    data = b"".join(relay.memory.read(address, length) for address, length in pieces)
+    relay.work.copied += len(data)
+    return data
 
 
 def fill_rx(relay: Relay, endpoint: Endpoint, data: bytes, filled: Filled) -> None:
@@ -65,6 +67,7 @@ def fill_rx(relay: Relay, endpoint: Endpoint, data: bytes, filled: Filled) -> No
     for address, length in _pieces(endpoint, buffers.rx, len(data)):
         relay.memory.write(address, data[done : done + length])
         done += length
+    relay.work.copied += done
     endpoint.mailbox.fill(filled)
 
 

@@ -8,7 +8,6 @@ waits for itself, until a vCPU of the caller's endpoint calls FFA_RUN, which wai
 from __future__ import annotations
 
 from engine.events import FfaAnswer
-from engine.ffa import log
 from engine.ffa.errors import Code
 from engine.ffa.registers import Result, error, interrupt
 from engine.hypervisor.ffa_calls import Target
@@ -92,13 +91,20 @@ class CallChains:
     def _answer(self, vcpu: Vcpu, result: Result) -> None:
         """End a vCPU's wait."""
         leave(vcpu, result)
-        endpoint = self._relay.of(vcpu.vm).id
-        event = FfaAnswer(self._hypervisor.now, vcpu.vm.name, vcpu.index, endpoint, log.describe(result.values))
-        self._hypervisor.events.emit(event)
+        self._report(vcpu, result)
         if self._stands_still(vcpu):
             vcpu.state = VcpuState.PREEMPTED
         else:
             self._hypervisor.resume(vcpu)
+
+    def _report(self, vcpu: Vcpu, result: Result) -> None:
+        endpoint = self._relay.of(vcpu.vm).id
+        event = FfaAnswer(self._hypervisor.now, vcpu.vm.name, vcpu.index, endpoint, result.values)
+        self._hypervisor.events.emit(event)
+
+    def interrupted(self, vcpu: Vcpu) -> None:
+        """An interrupt ends a wait for messages: FFA_INTERRUPT has been in the registers since it began."""
+        self._report(vcpu, interrupt(self._relay.of(vcpu.vm).id, vcpu.index))
 
     def _suspend(self, callee: Vcpu, result: Result) -> None:
         """Tell the caller `result` in place of the answer, which stays due."""
@@ -141,6 +147,4 @@ class CallChains:
 
 def leave(vcpu: Vcpu, result: Result) -> None:
     """Put into a vCPU's registers what it finds there when it runs on."""
-    x = vcpu.registers.x
-    for number, value in enumerate(result.values):
-        x[number] = value
+    vcpu.registers.x[: len(result.values)] = list(result.values)

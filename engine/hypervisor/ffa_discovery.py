@@ -95,6 +95,7 @@ class DiscoveryCalls:
         data = pack_infos(infos, endpoint.version)
         endpoint.mailbox.check_fill(len(data))
         fill_rx(self._relay, endpoint, data, Filled(RxContent.PARTITION_INFO, PartitionId.HYPERVISOR, len(data)))
+        self._relay.work.received = data
         size = descriptor_size(endpoint.version)
         return success_32(len(infos), size if size > 8 else 0)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -20,6 +21,7 @@ from engine.ffa.transactions import HYPERVISOR_HANDLE, Policy, TransactionTable
 from engine.ffa.version import Negotiation, Version
 from engine.hypervisor.ffa_calls import Target
 from engine.hypervisor.ffa_stub_spmc import StubPartition, stub_partitions
+from engine.hypervisor.ffa_work import Work
 
 if TYPE_CHECKING:
     from engine.hypervisor.hypervisor import Hypervisor
@@ -97,6 +99,7 @@ class Relay:
         self.table = TransactionTable(HYPERVISOR_HANDLE, config.max_transactions, policy)
         self.notifications = Notifications(config.max_endpoints)
         self._of_vm: dict[str, Endpoint] = {}
+        self._work: Work | None = None
 
     def add(self, vm: Vm) -> Endpoint:
         """Make the next VM an endpoint."""
@@ -108,6 +111,44 @@ class Relay:
     def of(self, vm: Partition) -> Endpoint:
         """The endpoint that a VM is."""
         return self._of_vm[vm.name]
+
+    @property
+    def work(self) -> Work:
+        """Where the call that is being served notes what it does."""
+        if self._work is None:
+            self._work = Work()
+        return self._work
+
+    def take_work(self) -> Work | None:
+        """What was noted since this was last asked; None for nothing."""
+        work, self._work = self._work, None
+        return work
+
+    def counted(self, handler: Handler) -> Handler:
+        """A handler that notes what it does to any VM's stage-2 tables."""
+
+        def serve(call: Call) -> Result | None:
+            with self.counting_tables():
+                return handler(call)
+
+        return serve
+
+    @contextmanager
+    def counting_tables(self) -> Iterator[None]:
+        """Note what happens to any VM's stage-2 tables in here, also when it fails."""
+        before = self._tables_touched()
+        try:
+            yield
+        finally:
+            after = self._tables_touched()
+            if after != before:
+                self.work.entries += after[0] - before[0]
+                self.work.flushes += after[1] - before[1]
+
+    def _tables_touched(self) -> tuple[int, int]:
+        """Entries written and TLB invalidations, ever."""
+        vms = [endpoint.vm for endpoint in self.endpoints.values()]
+        return sum(vm.stage2.entries_written for vm in vms), sum(vm.tlb_flushes for vm in vms)
 
     def visible(self, caller: int) -> frozenset[int]:
         """Ids that a VM may name: itself, SPs, and the other VMs where the machine allows it."""

@@ -5,14 +5,17 @@ Each call parses, asks the transaction rules, makes tables, then changes pages a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.arch.paging import S2AP, PageState
-from engine.ffa.abi import Function, handle_of, handle_words
+from engine.ffa.abi import PAGE_SIZE, Function, handle_of, handle_words
 from engine.ffa.descriptors import EndpointAccess, MemoryRegion, pack, parse_retrieve, parse_send
 from engine.ffa.errors import FfaError, require_valid
 from engine.ffa.fragments import Delivery, Incoming, Reassembly
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.memory import Data, Instruction, Permissions
 from engine.ffa.registers import Result, call, success_32
+from engine.ffa.relinquish import LONGEST as LONGEST_RELINQUISH
 from engine.ffa.relinquish import Relinquish, parse_relinquish
 from engine.ffa.retrieving import RetrievePlan, check_retrieve, commit_retrieve, response
 from engine.ffa.returning import (
@@ -55,7 +58,7 @@ class MemoryCalls:
 
     def handlers(self) -> Handlers:
         """What is served here."""
-        return {
+        served: Handlers = {
             **dict.fromkeys(_KINDS, self._descriptor),
             Function.MEM_RETRIEVE_REQ_32: self._descriptor,
             Function.MEM_RETRIEVE_REQ_64: self._descriptor,
@@ -64,6 +67,7 @@ class MemoryCalls:
             Function.MEM_FRAG_TX: self._next_in,
             Function.MEM_FRAG_RX: self._next_out,
         }
+        return {function: self._relay.counted(handler) for function, handler in served.items()}
 
     # --- descriptors, whole or in fragments ------------------------------------------------------
 
@@ -73,7 +77,7 @@ class MemoryCalls:
         endpoint = request.endpoint
         size = endpoint.mailbox.check_send().size
         more = self._incoming.check_begin(endpoint.id, total, fragment, size)
-        data = read_tx(self._relay, endpoint, fragment)
+        self._relay.work.sent = data = read_tx(self._relay, endpoint, fragment)
         if not more:
             return self._whole(endpoint, function, data, None)
         if function in _KINDS:
@@ -94,6 +98,7 @@ class MemoryCalls:
         incoming = self._incoming.append(endpoint.id, read_tx(self._relay, endpoint, fragment))
         if not incoming.complete:
             return call(Function.MEM_FRAG_RX, *handle_words(handle), len(incoming.data))
+        self._relay.work.sent = incoming.data
         try:
             function = Function(incoming.function)
             return self._whole(endpoint, function, incoming.data, handle if function in _KINDS else None)
@@ -129,10 +134,14 @@ class MemoryCalls:
         plan = check_send(self._table, region, kind, endpoint.id, visible, found, reserved)
         pages.prepare(endpoint.vm, ranges)
         if plan.zero:
-            pages.zero_pages(self._relay.memory, pages.physical_pages(endpoint.vm, ranges))
+            self._clear(pages.physical_pages(endpoint.vm, ranges))
         pages.set_access(endpoint.vm, ranges, self._left_to_owner(plan.transaction))
         handle = commit_send(self._table, plan)
         return success_32(*handle_words(handle))
+
+    def _clear(self, physical: Sequence[int]) -> None:
+        pages.zero_pages(self._relay.memory, physical)
+        self._relay.work.cleared += len(physical) * PAGE_SIZE
 
     def _left_to_owner(self, record: Transaction) -> Access:
         """What the owner keeps: of shared memory what the machine file says, of anything else nothing."""
@@ -154,6 +163,7 @@ class MemoryCalls:
         self._map(endpoint, plan)
         commit_retrieve(self._table, plan)
         outgoing = self._outgoing.begin(endpoint.id, plan.transaction.handle, answer, window)
+        self._relay.work.received = answer
         self._deliver(endpoint, outgoing.fragment)
         if outgoing.complete:
             self._outgoing.abandon(endpoint.id)
@@ -166,7 +176,7 @@ class MemoryCalls:
         pages.prepare(endpoint.vm, ranges)
         granted = plan.borrower.granted or plan.borrower.offered
         state = PageState.OWNED if plan.ends else PageState.SHARED_BORROWED
-        pages.map_pages(endpoint.vm, ranges, self._physical(record), _borrowed(granted, state))
+        pages.map_pages(endpoint.vm, ranges, self._physical(record), pages.borrowed(granted, state))
 
     def _physical(self, record: Transaction) -> list[int]:
         return pages.physical_pages(self._relay.endpoints[record.owner].vm, record.ranges)
@@ -187,7 +197,9 @@ class MemoryCalls:
 
     def _relinquish(self, request: Call) -> Result:
         endpoint = request.endpoint
-        plan = check_relinquish(self._table, parse_relinquish(read_tx(self._relay, endpoint)), endpoint.id)
+        data = read_tx(self._relay, endpoint)
+        self._relay.work.sent = data[:LONGEST_RELINQUISH]
+        plan = check_relinquish(self._table, parse_relinquish(data), endpoint.id)
         self._outgoing.abandon(endpoint.id)
         self._give_back(plan)
         commit_relinquish(self._table, plan)
@@ -198,7 +210,7 @@ class MemoryCalls:
         if borrower is not None:
             pages.unmap_pages(borrower.vm, plan.ranges)
         if plan.zero:
-            pages.zero_pages(self._relay.memory, self._physical(plan.transaction))
+            self._clear(self._physical(plan.transaction))
         if plan.ends:
             self._restore(plan.transaction)
 
@@ -206,7 +218,7 @@ class MemoryCalls:
         handle = handle_of(request.args[1], request.args[2])
         plan = check_reclaim(self._table, handle, request.args[3], request.caller)
         if plan.zero:
-            pages.zero_pages(self._relay.memory, self._physical(plan.transaction))
+            self._clear(self._physical(plan.transaction))
         self._restore(plan.transaction)
         commit_reclaim(self._table, plan)
         return success_32()
@@ -241,10 +253,6 @@ class MemoryCalls:
     def stub_relinquish(self, stub: int, handle: int) -> None:
         """A stub partition gives memory back. Raises FfaError."""
         plan = check_relinquish(self._table, Relinquish(handle, (stub,)), stub)
-        self._give_back(plan)
+        with self._relay.counting_tables():
+            self._give_back(plan)
         commit_relinquish(self._table, plan)
-
-
-def _borrowed(granted: Permissions, state: PageState) -> Access:
-    access = S2AP.READ_WRITE if granted.data is Data.RW else S2AP.READ
-    return Access(access, granted.instruction is Instruction.X, state)

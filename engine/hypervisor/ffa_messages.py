@@ -9,7 +9,7 @@ from engine.ffa.abi import Function, handle_of, is_secure, receiver_of, sender_o
 from engine.ffa.errors import Code, FfaError, require, require_allowed, require_valid
 from engine.ffa.flags import RETAIN_RX, SEND2_DELAY_SRI
 from engine.ffa.mailbox import Filled, RxContent
-from engine.ffa.message import pack_message, parse_message
+from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.registers import Result, call, interrupt, is_wide, success_32
 from engine.ffa.version import V1_2
@@ -42,7 +42,7 @@ class MessageCalls:
         self._hypervisor = relay.hypervisor
         self._memory = memory
         self._notify = notify
-        self._chains = CallChains(relay)
+        self.chains = CallChains(relay)
 
     def handlers(self) -> Handlers:
         """What is served here."""
@@ -71,7 +71,7 @@ class MessageCalls:
         require_allowed(narrow or peer.version >= V1_2, "the receiver does not speak v1.2")
         self._check_running(peer)
         vcpu = self._idle_vcpu(peer, request.vcpu.index)
-        self._chains.begin(request, vcpu, call(request.args[0], *request.args[1:]))
+        self.chains.begin(request, vcpu, call(request.args[0], *request.args[1:]))
         return None
 
     @staticmethod
@@ -102,7 +102,7 @@ class MessageCalls:
         require_allowed(asked, f"0x{receiver:x} asked nothing")
         wide = state.function == Function.MSG_SEND_DIRECT_REQ2
         require_allowed(wide is (args[0] == Function.MSG_SEND_DIRECT_RESP2), "another kind of response is due")
-        self._chains.finish(request.vcpu, call(args[0], *args[1:]))
+        self.chains.finish(request.vcpu, call(args[0], *args[1:]))
         return self._idle(request)
 
     def _idle(self, request: Call) -> Result | None:
@@ -121,7 +121,7 @@ class MessageCalls:
         require_valid(not retain or request.endpoint.version >= V1_2, "RX is retained from v1.2 on")
         require_allowed(state.caller is None or state.function == Function.RUN, "a direct request waits for its answer")
         request.endpoint.mailbox.wait(bool(retain))
-        self._chains.finish(request.vcpu, call(Function.MSG_WAIT, request.target.word))
+        self.chains.finish(request.vcpu, call(Function.MSG_WAIT, request.target.word))
         return self._idle(request)
 
     def _run(self, request: Call) -> Result | None:
@@ -139,10 +139,10 @@ class MessageCalls:
         if vcpu.ffa.suspended:
             caller = vcpu.ffa.caller
             require_allowed(caller is not None and caller.endpoint == request.caller, "it has another caller")
-            self._chains.resume(request, vcpu)
+            self.chains.resume(request, vcpu)
             return None
         require(vcpu.state is VcpuState.WAITING, Code.BUSY, f"the vCPU is {vcpu.state.value}")
-        self._chains.begin(request, vcpu, call(Function.RUN, request.args[1]))
+        self.chains.begin(request, vcpu, call(Function.RUN, request.args[1]))
         return None
 
     def _yield(self, request: Call) -> Result | None:
@@ -152,7 +152,7 @@ class MessageCalls:
             self._hypervisor.give_way(vcpu)
             return result
         leave(vcpu, result)
-        self._chains.give_back(vcpu, call(Function.YIELD, request.target.word, *request.args[2:4]))
+        self.chains.give_back(vcpu, call(Function.YIELD, request.target.word, *request.args[2:4]))
         return None
 
     # --- indirect messages -----------------------------------------------------------------------------
@@ -160,7 +160,9 @@ class MessageCalls:
     def _send_indirect(self, request: Call) -> Result:
         require_valid(not request.args[2] & SEND2_DELAY_SRI, "only SPs delay the interrupt")
         endpoint = request.endpoint
-        message = parse_message(read_tx(self._relay, endpoint), endpoint.version)
+        data = read_tx(self._relay, endpoint)
+        self._relay.work.sent = data[:SHOWN]
+        message = parse_message(data, endpoint.version)
         require_valid(message.sender == endpoint.id, f"0x{endpoint.id:x} sends as 0x{message.sender:x}")
         require_allowed(message.receiver not in self._relay.stubs, "stub partitions have no RX buffer")
         peer = self._relay.peer(endpoint.id, message.receiver)
@@ -189,4 +191,4 @@ class MessageCalls:
 
     def teardown(self, endpoint: Endpoint) -> None:
         """An endpoint ended, in the middle of whatever calls."""
-        self._chains.teardown(endpoint)
+        self.chains.teardown(endpoint)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf, S2Memory
 from engine.board.memory import Memory
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
+from engine.ffa.memory import Data, Instruction, Permissions
 from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
 from engine.hypervisor.stage2 import IPA_BITS, TableMemoryExhaustedError
@@ -29,6 +30,12 @@ class Access:
     def of(self, leaf: S2Leaf) -> S2Leaf:
         """The same page with this access."""
         return replace(leaf, access=self.access, execute=self.execute, state=self.state)
+
+
+def borrowed(granted: Permissions, state: PageState) -> Access:
+    """What the page entries of a borrower say."""
+    access = S2AP.READ_WRITE if granted.data is Data.RW else S2AP.READ
+    return Access(access, granted.instruction is Instruction.X, state)
 
 
 def inspect(vm: Vm, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
@@ -70,7 +77,7 @@ def prepare(vm: Vm, ranges: Sequence[Range]) -> None:
     except TableMemoryExhaustedError as error:
         tidy(vm, ranges)
         raise FfaError(Code.NO_MEMORY, str(error)) from None
-    vm.core.flush_tlb()
+    vm.flush_tlb()
 
 
 def tidy(vm: Vm, ranges: Sequence[Range]) -> None:
@@ -83,7 +90,7 @@ def set_access(vm: Vm, ranges: Sequence[Range], access: Access) -> None:
     """Change how a VM may use pages it has; `prepare` went before."""
     for piece in ranges:
         _write(vm, piece, [None if leaf is None else access.of(leaf) for leaf in vm.stage2.read_pages(*piece)])
-    vm.core.flush_tlb()
+    vm.flush_tlb()
 
 
 def map_pages(vm: Vm, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
@@ -94,14 +101,14 @@ def map_pages(vm: Vm, ranges: Sequence[Range], physical: Sequence[int], access: 
         leaves = (S2Leaf(address, access.access, access.execute, access.state) for address in here)
         _write(vm, piece, list(leaves))
         position += piece.pages
-    vm.core.flush_tlb()
+    vm.flush_tlb()
 
 
 def unmap_pages(vm: Vm, ranges: Sequence[Range]) -> None:
     """Take pages from a VM."""
     for piece in ranges:
         _write(vm, piece, [None] * piece.pages)
-    vm.core.flush_tlb()
+    vm.flush_tlb()
 
 
 def zero_pages(memory: Memory, physical: Sequence[int]) -> None:

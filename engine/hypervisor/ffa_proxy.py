@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from engine.board.memory import Memory
 from engine.config import FfaSection
 from engine.events import FfaCall
-from engine.ffa import abi, log
+from engine.ffa import abi
 from engine.ffa.abi import Function
 from engine.ffa.errors import Code, FfaError, require_valid
-from engine.ffa.registers import WIDE, Result, arguments, check_mbz, error, success_32
+from engine.ffa.registers import NARROW, WIDE, Result, arguments, check_mbz, error, is_wide, success_32
 from engine.hypervisor.ffa_buffers import BufferCalls
 from engine.hypervisor.ffa_discovery import DiscoveryCalls
 from engine.hypervisor.ffa_endpoints import Call, Handlers, Relay
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _MASK32 = 0xFFFF_FFFF
 _DONATIONS = frozenset({Function.MEM_DONATE_32, Function.MEM_DONATE_64})
-_WAITS = "waits"
 
 
 class FfaProxy:
@@ -54,26 +53,28 @@ class FfaProxy:
         self.relay.add(vm)
         vm.gives_pages = True
         vm.at_end = lambda: self._teardown(vm)
+        vm.at_interrupted_wait = self._messages.chains.interrupted
 
     def call(self, vcpu: Vcpu) -> bool:
         """Serve the call in x0-x17 if its id lies in FF-A's range; False leaves the registers alone."""
         x = vcpu.registers.x
-        if not abi.is_ffa(x[0] & _MASK32):
+        fid = x[0] & _MASK32
+        if not abi.is_ffa(fid):
             return False
-        before = tuple(x[n] for n in range(WIDE))
-        args = arguments(before)
-        result = self._serve(Call(self.relay.of(vcpu.vm), vcpu, args))
-        if result is not None:
-            for number, value in enumerate(result.values):
-                x[number] = value
-        self._report(vcpu, args, result)
+        registers = tuple(x[: WIDE if is_wide(fid) else NARROW])
+        call = Call(self.relay.of(vcpu.vm), vcpu, arguments(registers))
+        self.relay.take_work()
+        result, reason = self._serve(call)
+        values = () if result is None else result.values
+        x[: len(values)] = list(values)
+        self._report(call, registers, values, reason)
         return True
 
     def _supported(self, function: Function) -> bool:
         return function in self._handlers and (self.relay.config.allow_donate or function not in _DONATIONS)
 
-    def _serve(self, call: Call) -> Result | None:
-        """The answer, None where it comes later."""
+    def _serve(self, call: Call) -> tuple[Result | None, str]:
+        """The answer, None where it comes later; and why it is a refusal."""
         known, negotiation = abi.function(call.args[0]), call.endpoint.negotiation
         try:
             if known is None or not self._supported(known) or abi.since(known) > negotiation.agreed:
@@ -81,20 +82,19 @@ class FfaProxy:
             check_mbz(call.args)
             if known is not Function.VERSION:
                 negotiation.settle()
-            return self._handlers[known](call)
+            return self._handlers[known](call), ""
         except FfaError as refused:
-            return error(refused.code)
+            return error(refused.code), refused.reason
 
-    def _report(self, vcpu: Vcpu, args: tuple[int, ...], result: Result | None) -> None:
-        if result is None:
-            text = _WAITS
-        elif args[0] == Function.VERSION:
-            text = f"0x{result.values[0]:x}"
+    def _report(self, call: Call, registers: tuple[int, ...], values: tuple[int, ...], reason: str) -> None:
+        """What happened, as it was: nobody may ever look, so nothing is put into words here."""
+        endpoint, vcpu, work = call.endpoint, call.vcpu, self.relay.take_work()
+        head = (vcpu.pcore.now, vcpu.vm.name, vcpu.index, endpoint.id, registers, values, endpoint.version, reason)
+        if work is None:
+            self._hypervisor.events.emit(FfaCall(*head))
         else:
-            text = log.describe(result.values)
-        endpoint = self.relay.of(vcpu.vm).id
-        event = FfaCall(vcpu.pcore.now, vcpu.vm.name, vcpu.index, endpoint, abi.name(args[0]), log.describe(args), text)
-        self._hypervisor.events.emit(event)
+            event = FfaCall(*head, work.sent, work.received, work.cost)
+            self._hypervisor.events.emit(event, len(work.sent) + len(work.received))
 
     def _unmap(self, call: Call) -> Result:
         """Half-done transfers go with the buffers they came through."""

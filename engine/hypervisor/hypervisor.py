@@ -310,6 +310,8 @@ class Hypervisor:
             vcpu.pcore.normal_interrupt = True
             self._end_slice()
         if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.interrupts.wakes(vcpu.index):
+            if vcpu.state is VcpuState.WAITING:
+                vcpu.vm.at_interrupted_wait(vcpu)
             self._wake(vcpu)
         elif vcpu.state is VcpuState.CALLING and vcpu.vm.interrupts.wakes(vcpu.index):
             self.interrupt_call(vcpu)

@@ -95,6 +95,10 @@ class Partition(ABC):
         """Devices of it that interrupt at a time."""
         self.at_end: Callable[[], None] = lambda: None
         """Called when it ends: it stopped, or starts over."""
+        self.at_interrupted_wait: Callable[[Vcpu], None] = lambda _vcpu: None
+        """Called when an interrupt, and not a message, ended a vCPU's wait."""
+        self.tlb_flushes = 0
+        """Invalidations that changes of the stage-2 tables made necessary."""
 
     def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
         """Make the next vCPU, in reset state and off."""
@@ -131,6 +135,11 @@ class Partition(ABC):
             self.core.save(self.loaded.context)
             self.loaded = None
             self.hcr = 0
+
+    def flush_tlb(self) -> None:
+        """Have changed stage-2 tables take effect."""
+        self.core.flush_tlb()
+        self.tlb_flushes += 1
 
     def present_interrupts(self, vcpu: Vcpu) -> None:
         """Bring HCR_EL2 of the loaded vCPU in line with its virtual IRQ and FIQ; the engine does the rest."""

@@ -91,6 +91,8 @@ class Stage2:
         self._tables = tables
         self.vmid = vmid
         self.root = tables.take()
+        self.entries_written = 0
+        """Table entries ever written, a measure of what changes cost."""
 
     @property
     def vttbr(self) -> int:
@@ -109,12 +111,16 @@ class Stage2:
         try:
             for offset, level in _pieces(ipa, leaf.address, size):
                 entry = self._entry(ipa + offset, level)
-                self._memory.write_u64(entry, replace(leaf, address=leaf.address + offset).encode(level))
+                self._write(entry, replace(leaf, address=leaf.address + offset).encode(level))
                 written.append(entry)
         except TableMemoryExhaustedError:
             for entry in written:
-                self._memory.write_u64(entry, 0)
+                self._write(entry, 0)
             raise
+
+    def _write(self, entry: int, value: int) -> None:
+        self._memory.write_u64(entry, value)
+        self.entries_written += 1
 
     def _anything_in(self, start: int, end: int) -> bool:
         """Whether any page of [start, end) is mapped."""
@@ -144,10 +150,10 @@ class Stage2:
             step = level_size(level + 1)
             for n in range(ENTRIES):
                 part = replace(leaf, address=leaf.address + n * step)
-                self._memory.write_u64(page + 8 * n, part.encode(level + 1))
+                self._write(page + 8 * n, part.encode(level + 1))
         table = page | TABLE_OR_PAGE | VALID
-        self._memory.write_u64(slot, 0)
-        self._memory.write_u64(slot, table)
+        self._write(slot, 0)
+        self._write(slot, table)
         return table
 
     def walk(self, ipa: int) -> list[WalkStep]:
@@ -174,7 +180,7 @@ class Stage2:
     def set_page(self, ipa: int, leaf: S2Leaf | None) -> None:
         """Set or (None) remove the leaf of one page, splitting a block; the caller flushes the TLB."""
         value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
-        self._memory.write_u64(self._entry(ipa, _PAGE_LEVEL), value)
+        self._write(self._entry(ipa, _PAGE_LEVEL), value)
 
     def prepare(self, ipa: int, pages: int) -> None:
         """Make page entries for a range, splitting blocks, so that `write_pages` cannot fail.
@@ -216,7 +222,7 @@ class Stage2:
             entry = self._entry(first, _PAGE_LEVEL)
             for offset, leaf in enumerate(leaves[position : position + count]):
                 value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
-                self._memory.write_u64(entry + 8 * offset, value)
+                self._write(entry + 8 * offset, value)
             position += count
             self._give_back_if_empty(first)
 
@@ -227,7 +233,7 @@ class Stage2:
             return
         table = steps[-1].entry_address & ADDRESS_MASK
         if not any(self._memory.read(table, PAGE)):
-            self._memory.write_u64(steps[-2].entry_address, 0)
+            self._write(steps[-2].entry_address, 0)
             self._tables.give_back(table)
 
     def leaves(self) -> Iterator[tuple[int, int, S2Leaf]]:

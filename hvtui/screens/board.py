@@ -14,12 +14,11 @@ from hvtui.actions import bindings
 from hvtui.bridge import Bridge
 from hvtui.frame import Frame
 from hvtui.screens.board_actions import BoardActions
-from hvtui.screens.details import Details
 from hvtui.text import shorten
 from hvtui.widgets.console import Console
 from hvtui.widgets.consoles import Consoles
 from hvtui.widgets.event_log import EventLog
-from hvtui.widgets.ffa import FfaPane
+from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.partitions import Partitions
 from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
@@ -34,7 +33,7 @@ _SHORT, _TALL = 14, 32
 class BoardScreen(BoardActions):
     """Shows a machine and lets people hold it."""
 
-    CSS_PATH = "board.tcss"
+    CSS_PATH = ["board.tcss", "ffa.tcss"]  # noqa: RUF012  # as Textual has it
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NORMAL, "-normal"), (_WIDE, "-wide")]  # noqa: RUF012  # as Textual has it
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (_SHORT, "-short"), (_TALL, "-tall")]  # noqa: RUF012
@@ -49,7 +48,7 @@ class BoardScreen(BoardActions):
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
-        self.ffa = FfaPane(self.bridge.nanoseconds) if machine.config.ffa is not None else None
+        self.ffa = FfaPage(self.bridge.nanoseconds) if machine.config.ffa is not None else None
         self.status = StatusLine(pace)
         self.frame: Frame | None = None
         self._stops = Stops()
@@ -124,9 +123,9 @@ class BoardScreen(BoardActions):
     def _vcpu_selected(self, message: Partitions.Selected) -> None:
         self.select(message.vm, message.vcpu)
 
-    @on(FfaPane.Opened)
-    def _ffa_opened(self, message: FfaPane.Opened) -> None:
-        self.app.push_screen(Details(message.title, message.text))
+    @on(FfaPage.Retitled)
+    def _ffa_retitled(self) -> None:
+        self.retitle()
 
     @on(Console.KeyboardTaken)
     def _keyboard_taken(self, message: Console.KeyboardTaken) -> None:
@@ -143,8 +142,6 @@ class BoardScreen(BoardActions):
     def on_resize(self, event: events.Resize) -> None:
         # In one column, events take the place of registers; else they stand below the table.
         self.move_child(self.event_log, after=self.registers if self._is_tabbed(event) else self.partitions)
-        if self.ffa is not None:
-            self.move_child(self.ffa, after=self.event_log)
         self.partitions.fit(event.size.height)
         self.call_after_refresh(self.laid_out)
         self.call_after_refresh(self._keep_focus)
@@ -178,7 +175,7 @@ class BoardScreen(BoardActions):
         set_title(self.registers, f"registers {vm}/{vcpu}{other_events}{other_ffa if self.tabbed else ''}")
         set_title(self.event_log, f"events{other_registers}{other_ffa}")
         if self.ffa is not None:
-            set_title(self.ffa, f"ff-a, {self.ffa.filter_name} (n){other_registers} │ events (e)")
+            self.ffa.retitle()
         set_title(self.partitions, "partitions")
         for console in self.consoles.all():
             console.retitle()

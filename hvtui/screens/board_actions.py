@@ -17,14 +17,13 @@ from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
 from hvtui.screens.inject import Inject, Injection
-from hvtui.widgets.console import Console
 
 if TYPE_CHECKING:
     from hvtui.bridge import Bridge
     from hvtui.frame import Frame
     from hvtui.widgets.consoles import Consoles
     from hvtui.widgets.event_log import EventLog
-    from hvtui.widgets.ffa import FfaPane
+    from hvtui.widgets.ffa import FfaPage
     from hvtui.widgets.partitions import Partitions
     from hvtui.widgets.registers import Registers
     from hvtui.widgets.status import StatusLine
@@ -45,7 +44,7 @@ class BoardActions(Screen[None]):
     partitions: Partitions
     registers: Registers
     event_log: EventLog
-    ffa: FfaPane | None
+    ffa: FfaPage | None
     status: StatusLine
 
     def complain(self, message: str) -> None:
@@ -138,30 +137,38 @@ class BoardActions(Screen[None]):
         self._show_inspector(self.event_log)
 
     def action_ffa(self) -> None:
-        if self.ffa is not None:
-            self._show_inspector(self.ffa)
+        """To the FF-A page, and back."""
+        if self.ffa is None:
+            return
+        if self.has_class("-show-ffa"):
+            self._show_pane(self.event_log if self.has_class("-show-events") else self.registers)
+        else:
+            self._show_pane(self.ffa.home)
 
     def action_ffa_filter(self) -> None:
-        """Where the pane is not shown, the key shows it first."""
-        if self.ffa is not None and self.bridge.ffa_visible:
+        """Where the page is not shown, the key shows it first."""
+        if self.ffa is not None and self.has_class("-show-ffa"):
             self.ffa.next_endpoint()
             self.retitle()
         else:
             self.action_ffa()
 
     def _show_inspector(self, pane: Widget) -> None:
-        if self.tabbed or pane is not self.registers or not self.has_class("-show-ffa"):
+        if self.tabbed:
             self.set_class(pane is self.registers, "-show-registers")
             self.set_class(pane is self.event_log, "-show-events")
-            self.set_class(pane is self.ffa, "-show-ffa")
         self._show_pane(pane)
 
     def _show_pane(self, pane: Widget) -> None:
-        """Focus a pane; a maximised one gives its place to it."""
+        """Focus a pane, on the board or on the FF-A page; a maximised one gives its place to it."""
+        self.set_class(self._on_ffa_page(pane), "-show-ffa")
         if self.has_class("-maximised"):
             self._maximise(pane)
         self.call_after_refresh(pane.focus)
         self.call_after_refresh(self.laid_out)
+
+    def _on_ffa_page(self, pane: Widget) -> bool:
+        return self.ffa is not None and self.ffa in pane.ancestors
 
     def action_traffic(self) -> None:
         self.event_log.traffic = not self.event_log.traffic
@@ -178,8 +185,9 @@ class BoardActions(Screen[None]):
         self._share_out()
         self.add_class("-maximised")
         pane.add_class("-maximised")
-        if isinstance(pane, Console):
-            self.consoles.add_class("-maximised")
+        for box in pane.ancestors:
+            if box is not self and box is not self.app:
+                box.add_class("-maximised")
 
     def _share_out(self) -> None:
         self.remove_class("-maximised")
