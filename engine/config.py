@@ -13,7 +13,16 @@ import msgspec
 
 from engine import machine_file, paths
 from engine.board.memory_map import BLOCK_SIZE, FIRMWARE_SIZE, GIB, KIB, MIB, RAM_BASE, RAM_LIMIT
-from engine.machine_file import ConfigError, FfaSection, ImageFormat, MachineFile, VmSection, shown
+from engine.machine_file import (
+    ConfigError,
+    FfaSection,
+    ImageFormat,
+    MachineFile,
+    SecureSection,
+    SpSection,
+    VmSection,
+    shown,
+)
 
 __all__ = ["BoardConfig", "ConfigError", "FfaSection", "MachineConfig", "VmConfig", "from_tables", "load"]
 
@@ -77,6 +86,25 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.base_pa + self.ram_size
 
 
+class SpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One secure partition: a package, or an image with its manifest."""
+
+    name: str
+    package: Path | None
+    image: Path | None
+    manifest: Path | None
+    load: int | None
+    """Physical address, where the file gives one."""
+
+
+class SecureConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The secure world."""
+
+    options: SecureSection
+    fip: Path | None
+    sps: tuple[SpConfig, ...]
+
+
 class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A whole machine."""
 
@@ -90,6 +118,8 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     vms: tuple[VmConfig, ...]
     ffa: FfaSection | None = None
     """How the hypervisor relays FF-A; None when it does not."""
+    secure: SecureConfig | None = None
+    """None where the machine has no secure world."""
 
 
 def load(file: str | Path, overrides: Iterable[str] = ()) -> MachineConfig:
@@ -127,6 +157,7 @@ class _Resolver:
         self._no_overlap(vms)
         self._levels(vms, parsed.ffa)
         self._ffa(parsed.ffa)
+        secure = self._secure(parsed)
         return MachineConfig(
             file=self._file,
             name=parsed.machine.name or self._file.stem,
@@ -136,7 +167,40 @@ class _Resolver:
             board=self._board(parsed.board, vms),
             vms=tuple(vms),
             ffa=parsed.ffa,
+            secure=secure,
         )
+
+    def _secure(self, parsed: MachineFile) -> SecureConfig | None:
+        options = parsed.secure
+        if options is None:
+            if parsed.sp:
+                raise self._refuse("sp", "no secure partitions without a [secure] section", f"{len(parsed.sp)}")
+            return None
+        if options.fip is not None and parsed.sp:
+            raise self._refuse("secure.fip", "either a FIP or [[sp]] sections", "both")
+        names = [vm.name for vm in parsed.vm]
+        for index, section in enumerate(parsed.sp):
+            if section.name in names or section.name in machine_file.SECTIONS:
+                raise self._refuse(f"sp[{index}].name", "a name no other partition has", shown(section.name))
+            names.append(section.name)
+        sps = tuple(self._sp(f"sp[{index}]", section) for index, section in enumerate(parsed.sp))
+        fip = None if options.fip is None else self._path("secure.fip", options.fip)
+        return SecureConfig(options=options, fip=fip, sps=sps)
+
+    def _sp(self, key: str, section: SpSection) -> SpConfig:
+        apart = section.image is not None and section.manifest is not None
+        if (section.package is None) is not apart or (section.package is not None and section.image is not None):
+            raise self._refuse(key, "either a package, or an image and a manifest", "neither or a mixture")
+        return SpConfig(
+            name=section.name,
+            package=self._optional(f"{key}.package", section.package),
+            image=self._optional(f"{key}.image", section.image),
+            manifest=self._optional(f"{key}.manifest", section.manifest),
+            load=section.load,
+        )
+
+    def _optional(self, key: str, text: str | None) -> Path | None:
+        return None if text is None else self._path(key, text)
 
     def _levels(self, vms: list[VmConfig], ffa: FfaSection | None) -> None:
         """Whoever owns EL2 has the normal world to itself."""

@@ -20,11 +20,11 @@ from engine.board import memory_map
 from engine.errors import MachineError
 from engine.paths import CACHE_PREFIX
 
-SECTIONS = ("machine", "board", "ffa", "vm")
-"""Names a VM may not have, because `--set` already means something else by them."""
+SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp")
+"""Names a partition may not have, because `--set` already means something else by them."""
 
-_TABLES = SECTIONS[:-1]
-PATH_KEYS = ("image", "initrd", "dtb")
+_TABLES = SECTIONS[:-2]
+PATH_KEYS = ("image", "initrd", "dtb", "fip", "package", "manifest")
 
 # `(?!\n)`: `$` alone would let a final newline through.
 _SIZE = r"^[0-9]+[KMG]?(?!\n)$"
@@ -140,6 +140,45 @@ class FfaSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Pages of each RX and TX buffer."""
 
 
+class SecureSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[secure]: the machine has a secure world: EL3 monitor with SPMD, and the SPMC at S-EL2."""
+
+    fip: PathText | None = None
+    """Firmware image package to boot from; made of the [[sp]] sections if left out."""
+    owner_access_on_share: OwnerAccess = "read-only"
+    """What a secure owner of shared memory keeps until it reclaims it."""
+    npi: Annotated[int, Meta(ge=0, le=15, description="INTID")] = 8
+    """Virtual interrupt that tells a partition of pending notifications; software finds it by FEATURES."""
+    sri: Annotated[int, Meta(ge=0, le=15, description="INTID")] = 9
+    """SGI that tells the normal world's scheduler whom to run."""
+    managed_exit: Annotated[int, Meta(ge=0, le=15, description="INTID")] = 4
+    """Virtual interrupt that asks a partition to leave."""
+    max_depth: Annotated[int, Meta(ge=1, le=8)] = 3
+    """Calls from partition to partition in one chain; BUSY above."""
+    max_transactions: Annotated[int, Meta(ge=1, le=4096)] = 16
+    """Memory transactions at one time; NO_MEMORY above."""
+    max_endpoints: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Endpoints with notification bitmaps; NO_MEMORY above."""
+    max_receivers: Annotated[int, Meta(ge=1, le=8)] = 8
+    """Borrowers of one transaction; INVALID_PARAMETERS above."""
+    max_buffer_pages: Annotated[int, Meta(ge=1, le=63)] = 1
+    """Pages of each RX and TX buffer."""
+
+
+class SpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[[sp]]: one secure partition, as a package or as image and manifest."""
+
+    name: Annotated[str, Meta(pattern=_NAME, max_length=32)]
+    package: PathText | None = None
+    """SP package (SPKG)."""
+    image: PathText | None = None
+    """Raw image, with `manifest` beside it."""
+    manifest: PathText | None = None
+    """Partition manifest, a device tree blob."""
+    load: Address | None = None
+    """Where it is loaded in secure RAM; where its manifest says if left out."""
+
+
 class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole machine file."""
 
@@ -147,6 +186,8 @@ class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: MachineSection = MachineSection()
     board: BoardSection = BoardSection()
     ffa: FfaSection | None = None
+    secure: SecureSection | None = None
+    sp: Annotated[list[SpSection], Meta(max_length=8)] = []
 
 
 def json_schema() -> dict[str, Any]:
@@ -213,7 +254,7 @@ def _value_at(raw: object, key: str) -> object:
 
 
 def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str], directory: Path | None = None) -> dict[str, Any]:
-    """A copy of `raw` with each `KEY=VALUE` set; KEY begins with `machine`, `board`, `ffa` or the name of a VM.
+    """A copy of `raw` with each `KEY=VALUE` set; KEY begins with the name of a section or of a partition.
 
     VALUE is read as TOML, and as plain text where it is not TOML. Relative paths are relative to
     `directory` (default: the current one), not to the machine file. ConfigError names the override.
@@ -240,13 +281,14 @@ def _toml_value(text: str) -> object:
 
 
 def _section(raw: dict[str, Any], name: str, override: str) -> dict[str, Any]:
-    """The table that `name` means: [machine], [board], [ffa], or the VM of that name."""
+    """The table that `name` means: [machine], [board], [ffa], [secure], or the partition of that name."""
     if name in _TABLES:
         section = raw.setdefault(name, {})
     else:
-        section = next((vm for vm in _tables(raw.get("vm")) if vm.get("name") == name), None)
+        partitions = [*_tables(raw.get("vm")), *_tables(raw.get("sp"))]
+        section = next((each for each in partitions if each.get("name") == name), None)
     if not isinstance(section, dict):
-        names = [str(vm.get("name")) for vm in _tables(raw.get("vm"))]
+        names = [str(each.get("name")) for each in [*_tables(raw.get("vm")), *_tables(raw.get("sp"))]]
         raise ConfigError("--set", override, f"expected one of {', '.join([*_TABLES, *names])} (got {name})")
     return section
 

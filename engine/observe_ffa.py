@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engine.ffa.notification_state import Bitmap, EndpointNotifications
 from engine.ffa.transactions import Borrower, Transaction
-from engine.hypervisor.ffa_endpoints import Endpoint
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_stub_spmc import StubPartition
+from engine.manager.endpoint import Endpoint
 from engine.views import (
     FfaBitmapView,
     FfaBorrowerView,
@@ -32,9 +32,9 @@ def _partition(endpoint: Endpoint) -> FfaPartitionView:
     buffers, filled = mailbox.buffers, mailbox.filled
     return FfaPartitionView(
         id=endpoint.id,
-        name=endpoint.vm.name,
-        uuid=str(endpoint.uuid),
-        vcpus=len(endpoint.vm.vcpus),
+        name=endpoint.name,
+        uuid=str(endpoint.uuids[0]),
+        vcpus=endpoint.contexts,
         version=str(endpoint.version),
         negotiated=endpoint.negotiation.asked,
         tx=buffers.tx if buffers else 0,

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-
-class Target(NamedTuple):
-    """One vCPU of a partition, as target information words name it."""
-
-    endpoint: int
-    vcpu: int
-
-    @property
-    def word(self) -> int:
-        """Endpoint in bits [31:16], vCPU in [15:0]."""
-        return self.endpoint << 16 | self.vcpu
+if TYPE_CHECKING:
+    from engine.manager.endpoint import Target
 
 
 @dataclass(slots=True)

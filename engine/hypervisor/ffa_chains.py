@@ -10,9 +10,9 @@ from __future__ import annotations
 from engine.events import FfaAnswer
 from engine.ffa.errors import Code
 from engine.ffa.registers import Result, error, interrupt
-from engine.hypervisor.ffa_calls import Target
-from engine.hypervisor.ffa_endpoints import Call, Endpoint, Relay
+from engine.hypervisor.ffa_endpoints import Relay, VmEndpoint
 from engine.hypervisor.vcpu import Vcpu
+from engine.manager.endpoint import Call, Target
 from engine.views import VcpuState
 
 _PREEMPTIBLE = (VcpuState.READY, VcpuState.RUNNING, VcpuState.BLOCKED)
@@ -70,7 +70,7 @@ class CallChains:
         self._go_on(callee)
         self._wait_for(request.vcpu, target)
 
-    def teardown(self, endpoint: Endpoint) -> None:
+    def teardown(self, endpoint: VmEndpoint) -> None:
         """An endpoint ended: those who wait for it get ABORTED, those it waited for answer nobody and go on."""
         orphans = [(vcpu, self._stands_still(vcpu)) for vcpu in self._owe(endpoint)]
         for vcpu in endpoint.vm.vcpus:
@@ -139,7 +139,7 @@ class CallChains:
             vcpu = self._relay.vcpu(vcpu.ffa.caller)
         return True
 
-    def _owe(self, endpoint: Endpoint) -> list[Vcpu]:
+    def _owe(self, endpoint: VmEndpoint) -> list[Vcpu]:
         """vCPUs that have a vCPU of an endpoint to answer, or to tell of an end."""
         vcpus = (vcpu for other in self._relay.endpoints.values() for vcpu in other.vm.vcpus)
         return [vcpu for vcpu in vcpus if endpoint.id in (vcpu.ffa.lost, vcpu.ffa.caller and vcpu.ffa.caller.endpoint)]

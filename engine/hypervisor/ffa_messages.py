@@ -13,13 +13,14 @@ from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.registers import Result, call, interrupt, is_wide, success_32
 from engine.ffa.version import V1_2
-from engine.hypervisor.ffa_buffers import fill_rx, read_tx
 from engine.hypervisor.ffa_chains import CallChains, leave
-from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
-from engine.hypervisor.ffa_memory import MemoryCalls
+from engine.hypervisor.ffa_endpoints import Relay, VmEndpoint
 from engine.hypervisor.ffa_notify import NotificationCalls
 from engine.hypervisor.ffa_stub_spmc import StubCommand, command, echo
 from engine.hypervisor.vcpu import Vcpu
+from engine.manager.buffers import fill_rx, read_tx
+from engine.manager.endpoint import Call, Handlers
+from engine.manager.memory_calls import MemoryCalls
 from engine.views import VcpuState, VmRunState
 
 _REQUESTS = (
@@ -67,7 +68,7 @@ class MessageCalls:
             self._check_service(request, self._relay.stubs[receiver].uuid.bytes)
             return self._ask_stub(receiver, request)
         peer = self._relay.peer(sender, receiver)
-        self._check_service(request, peer.uuid.bytes)
+        self._check_service(request, peer.uuids[0].bytes)
         require_allowed(narrow or peer.version >= V1_2, "the receiver does not speak v1.2")
         self._check_running(peer)
         vcpu = self._idle_vcpu(peer, request.vcpu.index)
@@ -82,11 +83,11 @@ class MessageCalls:
         require_valid(not named or wanted == uuid, "the receiver has no such service")
 
     @staticmethod
-    def _check_running(peer: Endpoint) -> None:
+    def _check_running(peer: VmEndpoint) -> None:
         require(peer.vm.state is VmRunState.RUNNING, Code.ABORTED, f"0x{peer.id:x} is {peer.vm.state.value}")
 
     @staticmethod
-    def _idle_vcpu(peer: Endpoint, preferred: int) -> Vcpu:
+    def _idle_vcpu(peer: VmEndpoint, preferred: int) -> Vcpu:
         """A vCPU that waits for messages, the one with the caller's index if it does. BUSY without."""
         waiting = [vcpu for vcpu in peer.vm.vcpus if vcpu.state is VcpuState.WAITING]
         require(waiting, Code.BUSY, f"no vCPU of 0x{peer.id:x} waits")
@@ -189,6 +190,6 @@ class MessageCalls:
             return echo(args, int(refused.code))
         return echo(args, 0)
 
-    def teardown(self, endpoint: Endpoint) -> None:
+    def teardown(self, endpoint: VmEndpoint) -> None:
         """An endpoint ended, in the middle of whatever calls."""
         self.chains.teardown(endpoint)

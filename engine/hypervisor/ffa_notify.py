@@ -8,7 +8,8 @@ from engine.ffa.flags import FrameworkNotification
 from engine.ffa.notification_info import pack_info
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.registers import Result, success_32, success_64
-from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
+from engine.hypervisor.ffa_endpoints import Relay, VmEndpoint
+from engine.manager.endpoint import Call, Handlers
 from engine.views import VcpuState
 
 PRIMARY = 1
@@ -38,7 +39,7 @@ class NotificationCalls:
 
     def _create(self, call: Call) -> Result:
         require_valid(call.args[1] == call.caller, _NON_SECURE_BITMAPS)
-        require_valid(call.args[2] == len(call.endpoint.vm.vcpus), f"{call.args[2]} vCPUs")
+        require_valid(call.args[2] == call.endpoint.contexts, f"{call.args[2]} vCPUs")
         self._state.create(call.caller, call.args[2])
         return success_32()
 
@@ -97,14 +98,14 @@ class NotificationCalls:
             self._inject(scheduler, self._chosen(scheduler, None), self._relay.config.sri, "schedule receiver")
 
     @staticmethod
-    def _chosen(endpoint: Endpoint, vcpu: int | None) -> int:
+    def _chosen(endpoint: VmEndpoint, vcpu: int | None) -> int:
         """Global notifications may go to any vCPU: the first that is on."""
         if vcpu is not None:
             return vcpu
         on = (each.index for each in endpoint.vm.vcpus if each.state is not VcpuState.OFF)
         return next(on, 0)
 
-    def _inject(self, endpoint: Endpoint, vcpu: int, intid: int, source: str) -> None:
+    def _inject(self, endpoint: VmEndpoint, vcpu: int, intid: int, source: str) -> None:
         vm = endpoint.vm
         self._relay.hypervisor.interrupt_raised(vm.vcpus[vcpu], intid, source)
         vm.interrupts.inject(intid, vcpu)

@@ -62,7 +62,7 @@ class Spmd:
         return result
 
     def return_to_normal(self, pcore: PhysicalCore, result: Result | None) -> None:
-        """The secure world is done with a core: the call that entered it is answered, or what it interrupted goes on."""
+        """The secure world is done with a core: its call is answered, or what ran before goes on."""
         caller = pcore.caller
         now = pcore.now
         if caller is not None and result is not None and caller.state is VcpuState.CALLING:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf, S2Memory
 from engine.board.memory import Memory
+from engine.board.memory_map import RAM_BASE
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
 from engine.ffa.memory import Data, Instruction, Permissions
 from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
+from engine.hypervisor.partition import Partition
 from engine.hypervisor.stage2 import IPA_BITS, TableMemoryExhaustedError
-from engine.hypervisor.vm import Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +39,25 @@ def borrowed(granted: Permissions, state: PageState) -> Access:
     return Access(access, granted.instruction is Instruction.X, state)
 
 
-def inspect(vm: Vm, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
+def inspect(vm: Partition, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
     """What a VM's tables say of pages it wants to send; it may not send `reserved` ones (its buffers)."""
-    kinds: set[tuple[S2AP, bool, S2Memory, PageState]] = set()
+    kinds: set[tuple[S2AP, bool, S2Memory, PageState, bool]] = set()
     for leaf in _leaves(vm, ranges):
         if leaf is None:
             return OwnerPages(mapped=False)
-        kinds.add((leaf.access, leaf.execute, leaf.memory, leaf.state))
+        kinds.add((leaf.access, leaf.execute, leaf.memory, leaf.state, leaf.address >= RAM_BASE))
     free = not any(piece.overlaps(other) for piece in ranges for other in reserved)
     return OwnerPages(
-        exclusive=free and all(state is PageState.OWNED for *_, state in kinds),
+        exclusive=free and all(state is PageState.OWNED for *_, state, _ in kinds),
         uniform=len(kinds) == 1,
         writable=all(access is S2AP.READ_WRITE for access, *_ in kinds),
         executable=all(execute for _, execute, *_ in kinds),
-        device=any(memory is S2Memory.DEVICE_nGnRE for _, _, memory, _ in kinds),
+        device=any(memory is S2Memory.DEVICE_nGnRE for _, _, memory, *_ in kinds),
+        non_secure=all(normal for *_, normal in kinds),
     )
 
 
-def check_vacant(vm: Vm, ranges: Sequence[Range]) -> None:
+def check_vacant(vm: Partition, ranges: Sequence[Range]) -> None:
     """Whether pages may be mapped there: DENIED where something is, INVALID_PARAMETERS past the address space."""
     for piece in ranges:
         require_valid(piece.end <= 1 << IPA_BITS, f"{piece} is past {IPA_BITS} bits of address")
@@ -64,12 +66,12 @@ def check_vacant(vm: Vm, ranges: Sequence[Range]) -> None:
         require_allowed(not vm.bus.overlaps(piece.address, piece.end), f"a device is in {piece}")
 
 
-def physical_pages(vm: Vm, ranges: Sequence[Range]) -> list[int]:
+def physical_pages(vm: Partition, ranges: Sequence[Range]) -> list[int]:
     """Physical address of every page of mapped ranges."""
     return [leaf.address for leaf in _leaves(vm, ranges) if leaf is not None]
 
 
-def prepare(vm: Vm, ranges: Sequence[Range]) -> None:
+def prepare(vm: Partition, ranges: Sequence[Range]) -> None:
     """Make page entries for every page; NO_MEMORY where the tables do not suffice."""
     try:
         for piece in ranges:
@@ -80,20 +82,20 @@ def prepare(vm: Vm, ranges: Sequence[Range]) -> None:
     vm.flush_tlb()
 
 
-def tidy(vm: Vm, ranges: Sequence[Range]) -> None:
+def tidy(vm: Partition, ranges: Sequence[Range]) -> None:
     """Undo `prepare`: give back tables that map nothing."""
     for piece in ranges:
         vm.stage2.release(*piece)
 
 
-def set_access(vm: Vm, ranges: Sequence[Range], access: Access) -> None:
+def set_access(vm: Partition, ranges: Sequence[Range], access: Access) -> None:
     """Change how a VM may use pages it has; `prepare` went before."""
     for piece in ranges:
         _write(vm, piece, [None if leaf is None else access.of(leaf) for leaf in vm.stage2.read_pages(*piece)])
     vm.flush_tlb()
 
 
-def map_pages(vm: Vm, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
+def map_pages(vm: Partition, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
     """Give pages to a VM; `check_vacant` and `prepare` went before."""
     position = 0
     for piece in ranges:
@@ -104,7 +106,7 @@ def map_pages(vm: Vm, ranges: Sequence[Range], physical: Sequence[int], access: 
     vm.flush_tlb()
 
 
-def unmap_pages(vm: Vm, ranges: Sequence[Range]) -> None:
+def unmap_pages(vm: Partition, ranges: Sequence[Range]) -> None:
     """Take pages from a VM."""
     for piece in ranges:
         _write(vm, piece, [None] * piece.pages)
@@ -117,12 +119,12 @@ def zero_pages(memory: Memory, physical: Sequence[int]) -> None:
         memory.fill_zero(address, PAGE)
 
 
-def _leaves(vm: Vm, ranges: Sequence[Range]) -> Iterator[S2Leaf | None]:
+def _leaves(vm: Partition, ranges: Sequence[Range]) -> Iterator[S2Leaf | None]:
     for piece in ranges:
         yield from vm.stage2.read_pages(*piece)
 
 
-def _write(vm: Vm, piece: Range, leaves: list[S2Leaf | None]) -> None:
+def _write(vm: Partition, piece: Range, leaves: list[S2Leaf | None]) -> None:
     """Set entries; code translated from pages that are or were executable may be another engine's by now."""
     before = vm.stage2.read_pages(*piece)
     stale = [leaf for pair in zip(before, leaves, strict=True) for leaf in pair if leaf is not None and leaf.execute]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.events import ConsoleOutput
-from engine.ffa.abi import FeatureId, Function, PartitionId, function, since
+from engine.ffa.abi import Function, PartitionId, function, is_secure, since
 from engine.ffa.errors import Code, FfaError, require
 from engine.ffa.flags import COUNT_ONLY, NS_BIT_SUPPORT
 from engine.ffa.mailbox import Filled, RxContent
@@ -21,8 +21,9 @@ from engine.ffa.partition_info import (
 )
 from engine.ffa.registers import Result, console_text, rxtx_feature, success_32, success_wide, version_result
 from engine.ffa.version import V1_2
-from engine.hypervisor.ffa_buffers import fill_rx
-from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
+from engine.manager.buffers import fill_rx
+from engine.manager.endpoint import Call, Endpoint, Handlers
+from engine.manager.manager import Manager
 
 _ANSWERS = frozenset(
     {Function.ERROR, Function.SUCCESS_32, Function.SUCCESS_64, Function.INTERRUPT, Function.MEM_RETRIEVE_RESP}
@@ -34,8 +35,8 @@ _IS_FUNCTION = 1 << 31
 class DiscoveryCalls:
     """VERSION, FEATURES, ID_GET, SPM_ID_GET, PARTITION_INFO_GET(_REGS) and CONSOLE_LOG."""
 
-    def __init__(self, relay: Relay, supported: Callable[[Function], bool]) -> None:
-        self._relay = relay
+    def __init__(self, manager: Manager, supported: Callable[[Function], bool]) -> None:
+        self._manager = manager
         self._supported = supported
 
     def handlers(self) -> Handlers:
@@ -58,26 +59,23 @@ class DiscoveryCalls:
     def _features(self, call: Call) -> Result:
         wanted = call.args[1]
         if not wanted & _IS_FUNCTION:
-            return success_32(self._interrupt(wanted))
+            return success_32(self._interrupt(call.caller, wanted))
         known = function(wanted)
         served = known is not None and since(known) <= call.endpoint.version
         if known is None or not served or not (known in _ANSWERS or self._supported(known)):
             raise FfaError(Code.NOT_SUPPORTED, f"0x{wanted:x} is not served")
         return success_32(*self._details(known, call.endpoint))
 
-    def _interrupt(self, feature: int) -> int:
-        """INTIDs of features; managed exit is for SPs."""
-        found = {
-            int(FeatureId.NOTIFICATION_PENDING_INTERRUPT): self._relay.config.npi,
-            int(FeatureId.SCHEDULE_RECEIVER_INTERRUPT): self._relay.config.sri,
-        }.get(feature)
+    def _interrupt(self, caller: int, feature: int) -> int:
+        """INTIDs of features."""
+        found = self._manager.feature_intid(caller, feature)
         if found is None:
-            raise FfaError(Code.NOT_SUPPORTED, f"feature {feature} is not for VMs")
+            raise FfaError(Code.NOT_SUPPORTED, f"feature {feature} is not for 0x{caller:x}")
         return found
 
     def _details(self, known: Function, endpoint: Endpoint) -> tuple[int, ...]:
         if known in (Function.RXTX_MAP_32, Function.RXTX_MAP_64):
-            return (rxtx_feature(self._relay.config.max_buffer_pages if endpoint.version >= V1_2 else 0),)
+            return (rxtx_feature(self._manager.max_buffer_pages if endpoint.version >= V1_2 else 0),)
         if known in (Function.MEM_RETRIEVE_REQ_32, Function.MEM_RETRIEVE_REQ_64):
             return (NS_BIT_SUPPORT,)
         return ()
@@ -85,8 +83,8 @@ class DiscoveryCalls:
     def _infos(self, call: Call, uuid_words: bool) -> list[PartitionInfo]:
         args, endpoint = call.args, call.endpoint
         uuid = uuid_from_words(args[1:5]) if uuid_words else uuid_from_registers(args[1], args[2])
-        found = matching(self._relay.infos(call.caller), uuid)
-        return [seen_by(info, endpoint.version, False, uuid) for info in found]
+        found = matching(self._manager.infos(call.caller), uuid)
+        return [seen_by(info, endpoint.version, is_secure(endpoint.id), uuid) for info in found]
 
     def _info(self, call: Call) -> Result:
         infos, endpoint = self._infos(call, True), call.endpoint
@@ -94,8 +92,8 @@ class DiscoveryCalls:
             return success_32(len(infos))
         data = pack_infos(infos, endpoint.version)
         endpoint.mailbox.check_fill(len(data))
-        fill_rx(self._relay, endpoint, data, Filled(RxContent.PARTITION_INFO, PartitionId.HYPERVISOR, len(data)))
-        self._relay.work.received = data
+        fill_rx(self._manager, endpoint, data, Filled(RxContent.PARTITION_INFO, PartitionId.HYPERVISOR, len(data)))
+        self._manager.work.received = data
         size = descriptor_size(endpoint.version)
         return success_32(len(infos), size if size > 8 else 0)
 
@@ -107,7 +105,9 @@ class DiscoveryCalls:
         """Characters go to the VM's console; NULs are padding."""
         text = console_text(call.args, call.endpoint.version).replace(b"\0", b"")
         require(text, Code.INVALID_PARAMETERS, "nothing but NULs")
-        vm = call.endpoint.vm
-        self._relay.hypervisor.events.emit(ConsoleOutput(self._relay.hypervisor.now, vm.name, call.vcpu.index, text))
+        vm = call.vcpu.vm
+        self._manager.hypervisor.events.emit(
+            ConsoleOutput(self._manager.hypervisor.now, vm.name, call.vcpu.index, text)
+        )
         vm.console.write(text)
         return success_32()

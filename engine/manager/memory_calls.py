@@ -30,10 +30,11 @@ from engine.ffa.returning import (
 from engine.ffa.sending import check_send, commit_send
 from engine.ffa.transactions import Kind, Transaction
 from engine.ffa.version import V1_1
-from engine.hypervisor import ffa_pages as pages
-from engine.hypervisor.ffa_buffers import buffer_ranges, fill_rx, read_tx
-from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
-from engine.hypervisor.ffa_pages import Access
+from engine.manager import pages
+from engine.manager.buffers import buffer_ranges, fill_rx, read_tx
+from engine.manager.endpoint import Call, Endpoint, Handlers
+from engine.manager.manager import Manager
+from engine.manager.pages import Access
 
 _KINDS = {
     Function.MEM_SHARE_32: Kind.SHARE,
@@ -50,9 +51,9 @@ _HANDLE_AT = slice(8, 16)
 class MemoryCalls:
     """The memory transactions of all VMs."""
 
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-        self._table = relay.table
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._table = manager.table
         self._incoming = Reassembly()
         self._outgoing = Delivery()
 
@@ -67,7 +68,7 @@ class MemoryCalls:
             Function.MEM_FRAG_TX: self._next_in,
             Function.MEM_FRAG_RX: self._next_out,
         }
-        return {function: self._relay.counted(handler) for function, handler in served.items()}
+        return {function: self._manager.counted(handler) for function, handler in served.items()}
 
     # --- descriptors, whole or in fragments ------------------------------------------------------
 
@@ -77,7 +78,7 @@ class MemoryCalls:
         endpoint = request.endpoint
         size = endpoint.mailbox.check_send().size
         more = self._incoming.check_begin(endpoint.id, total, fragment, size)
-        self._relay.work.sent = data = read_tx(self._relay, endpoint, fragment)
+        self._manager.work.sent = data = read_tx(self._manager, endpoint, fragment)
         if not more:
             return self._whole(endpoint, function, data, None)
         if function in _KINDS:
@@ -95,10 +96,10 @@ class MemoryCalls:
         size = endpoint.mailbox.check_send().size
         handle = handle_of(request.args[1], request.args[2])
         self._incoming.check_append(endpoint.id, handle, fragment, size)
-        incoming = self._incoming.append(endpoint.id, read_tx(self._relay, endpoint, fragment))
+        incoming = self._incoming.append(endpoint.id, read_tx(self._manager, endpoint, fragment))
         if not incoming.complete:
             return call(Function.MEM_FRAG_RX, *handle_words(handle), len(incoming.data))
-        self._relay.work.sent = incoming.data
+        self._manager.work.sent = incoming.data
         try:
             function = Function(incoming.function)
             return self._whole(endpoint, function, incoming.data, handle if function in _KINDS else None)
@@ -129,19 +130,19 @@ class MemoryCalls:
         region = parse_send(data, endpoint.version)
         ranges = region.composite.ranges if region.composite is not None else ()
         buffers = endpoint.mailbox.buffers
-        found = pages.inspect(endpoint.vm, ranges, () if buffers is None else buffer_ranges(buffers))
-        visible = self._relay.visible(endpoint.id)
+        found = endpoint.space.inspect(ranges, () if buffers is None else buffer_ranges(buffers))
+        visible = self._manager.visible(endpoint.id)
         plan = check_send(self._table, region, kind, endpoint.id, visible, found, reserved)
-        pages.prepare(endpoint.vm, ranges)
+        endpoint.space.prepare(ranges)
         if plan.zero:
-            self._clear(pages.physical_pages(endpoint.vm, ranges))
-        pages.set_access(endpoint.vm, ranges, self._left_to_owner(plan.transaction))
+            self._clear(endpoint.space.physical(ranges))
+        endpoint.space.set_access(ranges, self._left_to_owner(plan.transaction))
         handle = commit_send(self._table, plan)
         return success_32(*handle_words(handle))
 
     def _clear(self, physical: Sequence[int]) -> None:
-        pages.zero_pages(self._relay.memory, physical)
-        self._relay.work.cleared += len(physical) * PAGE_SIZE
+        pages.zero_pages(self._manager.memory, physical)
+        self._manager.work.cleared += len(physical) * PAGE_SIZE
 
     def _left_to_owner(self, record: Transaction) -> Access:
         """What the owner keeps: of shared memory what the machine file says, of anything else nothing."""
@@ -149,7 +150,7 @@ class MemoryCalls:
             return Access(S2AP.NONE, False, PageState.DONATED)
         if record.kind is Kind.LEND:
             return Access(S2AP.NONE, False, PageState.SHARED_OWNED)
-        keeps = self._relay.config.owner_access_on_share == "read-write" and record.owner_writable
+        keeps = self._manager.owner_keeps_writing and record.owner_writable
         return Access(S2AP.READ_WRITE if keeps else S2AP.READ, record.owner_executable, PageState.SHARED_OWNED)
 
     # --- retrieving ----------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ class MemoryCalls:
         self._map(endpoint, plan)
         commit_retrieve(self._table, plan)
         outgoing = self._outgoing.begin(endpoint.id, plan.transaction.handle, answer, window)
-        self._relay.work.received = answer
+        self._manager.work.received = answer
         self._deliver(endpoint, outgoing.fragment)
         if outgoing.complete:
             self._outgoing.abandon(endpoint.id)
@@ -172,14 +173,14 @@ class MemoryCalls:
     def _map(self, endpoint: Endpoint, plan: RetrievePlan) -> None:
         """The pages into the borrower's map; the last step that may refuse."""
         ranges, record = plan.borrower.ranges, plan.transaction
-        pages.check_vacant(endpoint.vm, ranges)
-        pages.prepare(endpoint.vm, ranges)
+        endpoint.space.check_vacant(ranges)
+        endpoint.space.prepare(ranges)
         granted = plan.borrower.granted or plan.borrower.offered
         state = PageState.OWNED if plan.ends else PageState.SHARED_BORROWED
-        pages.map_pages(endpoint.vm, ranges, self._physical(record), pages.borrowed(granted, state))
+        endpoint.space.map(ranges, self._physical(record), pages.borrowed(granted, state))
 
     def _physical(self, record: Transaction) -> list[int]:
-        return pages.physical_pages(self._relay.endpoints[record.owner].vm, record.ranges)
+        return self._manager.owner(record.owner).space.physical(record.ranges)
 
     def _next_out(self, request: Call) -> Result:
         """FRAG_RX: handle in w1 and w2, offset in w3."""
@@ -191,14 +192,14 @@ class MemoryCalls:
         return call(Function.MEM_FRAG_TX, *handle_words(handle), len(outgoing.fragment))
 
     def _deliver(self, endpoint: Endpoint, fragment: bytes) -> None:
-        fill_rx(self._relay, endpoint, fragment, Filled(RxContent.DESCRIPTOR, 0, len(fragment)))
+        fill_rx(self._manager, endpoint, fragment, Filled(RxContent.DESCRIPTOR, 0, len(fragment)))
 
     # --- giving back -----------------------------------------------------------------------------------
 
     def _relinquish(self, request: Call) -> Result:
         endpoint = request.endpoint
-        data = read_tx(self._relay, endpoint)
-        self._relay.work.sent = data[:LONGEST_RELINQUISH]
+        data = read_tx(self._manager, endpoint)
+        self._manager.work.sent = data[:LONGEST_RELINQUISH]
         plan = check_relinquish(self._table, parse_relinquish(data), endpoint.id)
         self._outgoing.abandon(endpoint.id)
         self._give_back(plan)
@@ -206,9 +207,9 @@ class MemoryCalls:
         return success_32()
 
     def _give_back(self, plan: RelinquishPlan) -> None:
-        borrower = self._relay.endpoints.get(plan.endpoint)
+        borrower = self._manager.endpoints.get(plan.endpoint)
         if borrower is not None:
-            pages.unmap_pages(borrower.vm, plan.ranges)
+            borrower.space.unmap(plan.ranges)
         if plan.zero:
             self._clear(self._physical(plan.transaction))
         if plan.ends:
@@ -226,8 +227,8 @@ class MemoryCalls:
     def _restore(self, record: Transaction) -> None:
         """The pages are the owner's alone again."""
         access = S2AP.READ_WRITE if record.owner_writable else S2AP.READ
-        owner = self._relay.endpoints[record.owner].vm
-        pages.set_access(owner, record.ranges, Access(access, record.owner_executable, PageState.OWNED))
+        owner = self._manager.owner(record.owner).space
+        owner.set_access(record.ranges, Access(access, record.owner_executable, PageState.OWNED))
 
     def teardown(self, endpoint: Endpoint) -> None:
         """An endpoint ended: borrowed pages go back, its own come back as soon as no borrower has them."""
@@ -253,6 +254,6 @@ class MemoryCalls:
     def stub_relinquish(self, stub: int, handle: int) -> None:
         """A stub partition gives memory back. Raises FfaError."""
         plan = check_relinquish(self._table, Relinquish(handle, (stub,)), stub)
-        with self._relay.counting_tables():
+        with self._manager.counting_tables():
             self._give_back(plan)
         commit_relinquish(self._table, plan)

@@ -1,0 +1,133 @@
+"""The memory of an endpoint as its manager changes it: through its stage 2, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from engine.arch.paging import PAGE, S2AP, PageState
+from engine.board.memory import Memory
+from engine.ffa.errors import require_allowed, require_valid
+from engine.ffa.ranges import Range
+from engine.ffa.sending import OwnerPages
+from engine.manager import pages
+from engine.manager.pages import Access
+
+if TYPE_CHECKING:
+    from engine.hypervisor.partition import Partition
+
+
+class AddressSpace(Protocol):
+    """Addresses are the endpoint's own."""
+
+    def inspect(self, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
+        """What is known of pages it wants to send; it may not send `reserved` ones."""
+
+    def check_vacant(self, ranges: Sequence[Range]) -> None:
+        """Whether pages may be mapped there; raises FfaError."""
+
+    def check_exclusive(self, piece: Range) -> None:
+        """Whether a range is its own, alone and writable; raises FfaError."""
+
+    def prepare(self, ranges: Sequence[Range]) -> None:
+        """Make room for changes, which cannot fail then; raises FfaError."""
+
+    def set_access(self, ranges: Sequence[Range], access: Access) -> None:
+        """Change how it may use pages it has."""
+
+    def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
+        """Give it pages."""
+
+    def unmap(self, ranges: Sequence[Range]) -> None:
+        """Take pages from it."""
+
+    def physical(self, ranges: Sequence[Range]) -> list[int]:
+        """Physical address of every page of mapped ranges."""
+
+    def translate(self, address: int) -> int | None:
+        """Physical address, None where nothing is mapped."""
+
+    def touched(self) -> tuple[int, int]:
+        """Table entries written and TLB invalidations, ever."""
+
+
+class Stage2Space:
+    """A partition's memory, which its stage-2 tables alone decide about."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+
+    def inspect(self, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
+        return pages.inspect(self._partition, ranges, reserved)
+
+    def check_vacant(self, ranges: Sequence[Range]) -> None:
+        pages.check_vacant(self._partition, ranges)
+
+    def check_exclusive(self, piece: Range) -> None:
+        for leaf in self._partition.stage2.read_pages(*piece):
+            require_valid(leaf is not None, f"{piece} is not in the caller's memory")
+            usable = leaf is not None and leaf.state is PageState.OWNED and leaf.access is S2AP.READ_WRITE
+            require_allowed(usable, f"{piece} is not the caller's alone")
+
+    def prepare(self, ranges: Sequence[Range]) -> None:
+        pages.prepare(self._partition, ranges)
+
+    def set_access(self, ranges: Sequence[Range], access: Access) -> None:
+        pages.set_access(self._partition, ranges, access)
+
+    def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
+        pages.map_pages(self._partition, ranges, physical, access)
+
+    def unmap(self, ranges: Sequence[Range]) -> None:
+        pages.unmap_pages(self._partition, ranges)
+
+    def physical(self, ranges: Sequence[Range]) -> list[int]:
+        return pages.physical_pages(self._partition, ranges)
+
+    def translate(self, address: int) -> int | None:
+        return self._partition.stage2.translate(address)
+
+    def touched(self) -> tuple[int, int]:
+        return self._partition.stage2.entries_written, self._partition.tlb_flushes
+
+
+class NormalSpace:
+    """The normal world's memory as the SPMC sees it: physical, and under somebody else's translation.
+
+    What the normal world lets its own partitions touch is for its hypervisor to decide.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def inspect(self, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
+        mapped = all(self._memory.contains(piece.address, piece.pages * PAGE) for piece in ranges)
+        free = not any(piece.overlaps(other) for piece in ranges for other in reserved)
+        return OwnerPages(mapped=mapped, exclusive=free)
+
+    def check_vacant(self, ranges: Sequence[Range]) -> None:
+        """Nothing is ever mapped here for the normal world."""
+
+    def check_exclusive(self, piece: Range) -> None:
+        require_valid(self._memory.contains(piece.address, piece.pages * PAGE), f"{piece} is not Non-secure memory")
+
+    def prepare(self, ranges: Sequence[Range]) -> None:
+        """There are no tables."""
+
+    def set_access(self, ranges: Sequence[Range], access: Access) -> None:
+        """There are no tables."""
+
+    def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
+        """There are no tables."""
+
+    def unmap(self, ranges: Sequence[Range]) -> None:
+        """There are no tables."""
+
+    def physical(self, ranges: Sequence[Range]) -> list[int]:
+        return [piece.address + n * PAGE for piece in ranges for n in range(piece.pages)]
+
+    def translate(self, address: int) -> int | None:
+        return address if self._memory.contains(address) else None
+
+    def touched(self) -> tuple[int, int]:
+        return 0, 0
