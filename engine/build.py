@@ -9,6 +9,7 @@ from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
+from engine.build_secure import SecureWorld
 from engine.config import MachineConfig, VmConfig
 from engine.cpu.core import CoreClient
 from engine.events import ConsoleOutput, EventRing
@@ -38,6 +39,7 @@ class System:
     vms: Sequence[Vm]
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
+    secure: SecureWorld | None = None
 
     @property
     def partitions(self) -> list[Partition]:
@@ -66,6 +68,9 @@ class _Builder:
         self._psci = Psci(self.hypervisor)
         self._mmio = Mmio(self.hypervisor)
         self.ffa = FfaProxy(self.hypervisor, self.memory, config.ffa) if config.ffa is not None else None
+        self.secure: SecureWorld | None = None
+        if config.secure is not None:
+            self.secure = SecureWorld(self.hypervisor, self.memory, config.secure, self._mmio)
 
     def add_vm(self, config: VmConfig, vmid: int) -> None:
         images = load_guest(config, self.config.seed)
@@ -86,8 +91,12 @@ class _Builder:
 
     def _traps(self, vm: Partition) -> CoreClient:
         if isinstance(vm, Payload):
-            return PayloadTraps(vm, self.hypervisor, self._mmio, self._vm_call)
+            return PayloadTraps(vm, self.hypervisor, self._mmio, self._payload_call)
         return GuestTraps(vm, self.hypervisor, self._mmio, self._vm_call)
+
+    def _payload_call(self, vcpu: Vcpu, _hvc: bool) -> bool:
+        """EL3 serves power control, and FF-A where there is a secure world."""
+        return self._psci.call(vcpu) or (self.secure is not None and self.secure.spmd.serve(vcpu))
 
     def _vm_call(self, vcpu: Vcpu, _hvc: bool) -> bool:
         return self._psci.call(vcpu) or (self.ffa is not None and self.ffa.call(vcpu))
@@ -119,6 +128,11 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     builder = _Builder(config, EventRing(event_capacity, digest))
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
-    system = System(config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa)
-    system.hypervisor.power_on()
+    system = System(
+        config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa, builder.secure
+    )
+    if builder.secure is None:
+        system.hypervisor.power_on()
+    else:
+        builder.secure.power_on(system.hypervisor.power_on)
     return system

@@ -306,7 +306,11 @@ class Hypervisor:
     def interrupts_changed(self, vcpu: Vcpu) -> None:
         """The virtual interrupt controller of a vCPU changed what it presents; may come at any time."""
         vcpu.interrupts_changed = vcpu.interrupts_new = True
-        if vcpu.pcore.held is not None and not vcpu.vm.secure and vcpu.vm.interrupts.wakes(vcpu.index):
+        if vcpu.vm.secure:
+            if vcpu.state is VcpuState.BLOCKED and vcpu.vm.interrupts.wakes(vcpu.index):
+                self._wake(vcpu)
+            return
+        if vcpu.pcore.held is not None and vcpu.vm.interrupts.wakes(vcpu.index):
             vcpu.pcore.normal_interrupt = True
             self._end_slice()
         if vcpu.state in _WOKEN_BY_INTERRUPTS and vcpu.vm.interrupts.wakes(vcpu.index):

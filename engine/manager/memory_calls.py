@@ -131,8 +131,8 @@ class MemoryCalls:
         ranges = region.composite.ranges if region.composite is not None else ()
         buffers = endpoint.mailbox.buffers
         found = endpoint.space.inspect(ranges, () if buffers is None else buffer_ranges(buffers))
-        visible = self._manager.visible(endpoint.id)
-        plan = check_send(self._table, region, kind, endpoint.id, visible, found, reserved)
+        caller = region.sender if endpoint.speaks_for(region.sender) else endpoint.id
+        plan = check_send(self._table, region, kind, caller, self._manager.visible(caller), found, reserved)
         endpoint.space.prepare(ranges)
         if plan.zero:
             self._clear(endpoint.space.physical(ranges))
@@ -217,7 +217,8 @@ class MemoryCalls:
 
     def _reclaim(self, request: Call) -> Result:
         handle = handle_of(request.args[1], request.args[2])
-        plan = check_reclaim(self._table, handle, request.args[3], request.caller)
+        caller = request.acting(self._table.get(handle).owner)
+        plan = check_reclaim(self._table, handle, request.args[3], caller)
         if plan.zero:
             self._clear(self._physical(plan.transaction))
         self._restore(plan.transaction)

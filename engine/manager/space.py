@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.arch.paging import PAGE, S2AP, PageState
 from engine.board.memory import Memory
+from engine.ffa.abi import is_secure
 from engine.ffa.errors import require_allowed, require_valid
 from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
+from engine.ffa.transactions import TransactionTable
 from engine.manager import pages
 from engine.manager.pages import Access
 
@@ -97,13 +99,20 @@ class NormalSpace:
     What the normal world lets its own partitions touch is for its hypervisor to decide.
     """
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, table: TransactionTable) -> None:
         self._memory = memory
+        self._table = table
+        self._given: set[int] = set()
+        """Pages it donated."""
 
     def inspect(self, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
         mapped = all(self._memory.contains(piece.address, piece.pages * PAGE) for piece in ranges)
-        free = not any(piece.overlaps(other) for piece in ranges for other in reserved)
-        return OwnerPages(mapped=mapped, exclusive=free)
+        if not mapped:
+            return OwnerPages(mapped=False)
+        records = (record for record in self._table.records.values() if not is_secure(record.owner))
+        tied = (*reserved, *(piece for record in records for piece in record.ranges))
+        free = not any(piece.overlaps(other) for piece in ranges for other in tied)
+        return OwnerPages(exclusive=free and self._given.isdisjoint(self.physical(ranges)))
 
     def check_vacant(self, ranges: Sequence[Range]) -> None:
         """Nothing is ever mapped here for the normal world."""
@@ -115,7 +124,11 @@ class NormalSpace:
         """There are no tables."""
 
     def set_access(self, ranges: Sequence[Range], access: Access) -> None:
-        """There are no tables."""
+        """There are no tables; what is donated belongs to the secure world from then on."""
+        if access.state is PageState.DONATED:
+            self._given.update(self.physical(ranges))
+        else:
+            self._given.difference_update(self.physical(ranges))
 
     def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
         """There are no tables."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from engine.events import FfaAnswer, WorldSwitch
-from engine.ffa.abi import Function, PartitionId, function
+from engine.ffa.abi import Function, PartitionId, function, is_ffa
 from engine.ffa.errors import Code
-from engine.ffa.registers import Result, error, success_32
+from engine.ffa.registers import NARROW, WIDE, Result, error, is_wide, success_32
 from engine.views import VcpuState
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SECURE_ONLY = frozenset(
 class SecureManager(Protocol):
     """The SPMC as the SPMD calls it."""
 
-    def from_normal(self, pcore: PhysicalCore, args: tuple[int, ...]) -> Result | None:
+    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
         """Serve a call of the normal world; None where a partition runs and the answer comes later."""
 
 
@@ -44,9 +44,20 @@ class Spmd:
         self.endpoint_of: dict[str, int] = {}
         """Partition id of each VM, for events; 0 where there is none."""
 
-    def call(self, vcpu: Vcpu, args: tuple[int, ...]) -> Result | None:
+    def serve(self, vcpu: Vcpu) -> bool:
+        """The FF-A call in the registers of a payload that owns EL2; False if its id is not in FF-A's range."""
+        x = vcpu.registers.x
+        fid = x[0] & 0xFFFF_FFFF
+        if not is_ffa(fid):
+            return False
+        result = self.call(vcpu, tuple(x[: WIDE if is_wide(fid) else NARROW]))
+        if result is not None:
+            x[: len(result.values)] = list(result.values)
+        return True
+
+    def call(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
         """An FF-A call by SMC from Non-secure EL2; None when the vCPU now waits for the secure world."""
-        known = function(args[0])
+        known = function(registers[0])
         if known is None or known in _SECURE_ONLY or self.spmc is None:
             return error(Code.NOT_SUPPORTED)
         if known is Function.SPM_ID_GET:
@@ -54,7 +65,7 @@ class Spmd:
         if known is Function.ID_GET:
             return success_32(PartitionId.HYPERVISOR)
         pcore = vcpu.pcore
-        result = self.spmc.from_normal(pcore, args)
+        result = self.spmc.from_normal(vcpu, registers)
         if result is None:
             pcore.caller = vcpu
             self._hypervisor.block(vcpu, VcpuState.CALLING, f"ff-a {known.name} in the secure world")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.ffa.abi import Function, PartitionId, is_secure, receiver_of, sender_of
+from engine.ffa.abi import Function, is_secure, receiver_of, sender_of
 from engine.ffa.errors import Code, FfaError, require, require_allowed, require_valid
 from engine.ffa.flags import RETAIN_RX, PartitionProperty
 from engine.ffa.registers import Result, call, error, interrupt, is_wide, success_32
@@ -30,9 +31,18 @@ _SENDS = {True: PartitionProperty.SEND_DIRECT2, False: PartitionProperty.SEND_DI
 class Messages:
     """What moves control between partitions. Methods with a `pcore` serve the normal world, the others partitions."""
 
-    def __init__(self, partitions: dict[int, SecurePartition], switching: Switching, max_depth: int) -> None:
+    def __init__(
+        self,
+        partitions: dict[int, SecurePartition],
+        switching: Switching,
+        has_notifications: Callable[[int], bool],
+        initialized: Callable[[PhysicalCore], None],
+        max_depth: int,
+    ) -> None:
         self._partitions = partitions
         self._switching = switching
+        self._has_notifications = has_notifications
+        self._initialized = initialized
         self._max_depth = max_depth
 
     # --- direct requests ---------------------------------------------------------------------------
@@ -115,7 +125,10 @@ class Messages:
             return None
         context.request = 0
         self._switching.pause(context, ContextState.IDLE, "ff-a wait")
-        self._switching.resume_caller(context, call(Function.MSG_WAIT, context.word))
+        if context.model is RuntimeModel.INIT:
+            self._initialized(context.core)
+        else:
+            self._switching.resume_caller(context, call(Function.MSG_WAIT, context.word))
         return None
 
     def run_from_normal(self, pcore: PhysicalCore, args: tuple[int, ...]) -> None:
@@ -138,7 +151,8 @@ class Messages:
         require(context.state is not ContextState.ABORTED, Code.ABORTED, "it is aborted")
         require_allowed(context.state is ContextState.IDLE, f"it is {context.state.value}")
         partition = self._partitions[context.endpoint]
-        require_allowed(len(partition.contexts) > 1 or partition.wants_cycles(context), "it waits for a message")
+        work = partition.endpoint.mailbox.full or self._has_notifications(context.endpoint)
+        require_allowed(len(partition.contexts) > 1 or work, "it has nothing to do")
         context.model, context.request = RuntimeModel.RUN, args[0]
         self._switching.enter(context, pcore, call(Function.RUN, args[1]))
 
@@ -172,20 +186,14 @@ class Messages:
             self._switching.enter(caller, pcore, result)
 
     def abort(self, context: Context) -> None:
-        """A context failed for good: its caller is told, and what it waited for answers nobody."""
-        pcore = context.core
-        running = context.state is ContextState.RUNNING
+        """A running context failed for good: whoever waits for it is told (DEN0077A v1.2, 7.4)."""
         self._switching.pause(context, ContextState.ABORTED, "aborted")
-        if context.callee is not None:
-            context.callee.caller = None
-            context.callee = None
-        if running:
-            self._switching.resume_caller(context, error(Code.ABORTED, context.word))
-        else:
-            pcore.caller = pcore.caller
+        interrupted = context.interrupted
+        caller, pcore = context.unlink(), context.core
         context.forget()
-
-    @staticmethod
-    def framework(args: tuple[int, ...]) -> bool:
-        """Whether a direct request is a framework message of the SPMD to the SPMC."""
-        return args[1] == PartitionId.SPMD << 16 | PartitionId.SPMC
+        if caller is not None:
+            self._switching.enter(caller, pcore, error(Code.ABORTED, context.word))
+        elif interrupted is not None:
+            self._switching.enter(interrupted, pcore, None)
+        else:
+            self._switching.to_normal(pcore, error(Code.ABORTED, context.word))

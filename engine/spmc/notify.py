@@ -117,6 +117,10 @@ class SecureNotifications:
             self._delayed = False
             self._raise_sri()
 
+    def drop(self, endpoint: int) -> None:
+        """A partition ended."""
+        self._state.teardown(endpoint)
+
     def has_pending(self, endpoint: int) -> bool:
         """Whether a partition has notifications to take."""
         return self._state.has_pending(endpoint)

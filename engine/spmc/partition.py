@@ -12,11 +12,13 @@ from engine.board.memory_map import align_up
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.ffa.flags import PartitionProperty
+from engine.ffa.mailbox import Mailbox
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import Stage2
 from engine.images.symbols import SymbolTable
 from engine.manager.endpoint import Endpoint
+from engine.manager.space import Stage2Space
 from engine.spmc.boot_info import pack_boot_info
 from engine.spmc.call_chain import Context
 from engine.spmc.manifest import Attribute, Manifest, Messaging
@@ -49,6 +51,7 @@ class LoadedPackage:
     """A package where the chain of trust loaded it."""
 
     name: str
+    id: int
     address: int
     """Physical address of the package, 4 KB aligned, in secure RAM."""
     data: bytes
@@ -76,7 +79,7 @@ class SecurePartition(Partition):
     def __init__(
         self,
         loaded: LoadedPackage,
-        endpoint: Endpoint,
+        mailbox: Mailbox,
         memory: Memory,
         stage2: Stage2,
         client: Callable[[Partition], CoreClient],
@@ -85,13 +88,21 @@ class SecurePartition(Partition):
         super().__init__(loaded.name, memory, stage2, client, loaded.symbols)
         self.loaded_package = loaded
         self.manifest = loaded.manifest
-        self.endpoint = endpoint
+        self.endpoint = Endpoint(
+            id=loaded.id,
+            name=loaded.name,
+            space=Stage2Space(self),
+            contexts=loaded.manifest.contexts,
+            uuids=loaded.manifest.uuids,
+            properties=properties(loaded.manifest),
+            mailbox=mailbox,
+        )
         self.ram_base, self.ram_size = loaded.address, loaded.size
         self.secondary_entry: int | None = None
         """Where its other contexts begin, by SECONDARY_EP_REGISTER; where the first one did, without."""
         self.console = Console(self.name, lambda _data: 0)
         self.contexts = tuple(
-            Context(endpoint.id, index, self.add_vcpu(cores[index % len(cores)]))
+            Context(loaded.id, index, self.add_vcpu(cores[index % len(cores)]))
             for index in range(self.manifest.contexts)
         )
         self._map()

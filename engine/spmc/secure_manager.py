@@ -49,7 +49,7 @@ class SecureManager(Manager):
         self.normal = Endpoint(
             id=PartitionId.HYPERVISOR,
             name="normal world",
-            space=NormalSpace(memory.normal),
+            space=NormalSpace(memory.normal, self.table),
             contexts=1,
             uuids=(),
             properties=PartitionProperty(0),

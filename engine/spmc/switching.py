@@ -5,8 +5,10 @@ Everything is a change of links and states: entering, leaving and resuming move 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from engine.events import FfaAnswer
 from engine.ffa.registers import Result, interrupt
 from engine.spmc.call_chain import Context
 from engine.spmc.manifest import NsAction, OtherAction
@@ -43,6 +45,8 @@ class Switching:
         self._partitions = partitions
         self._normal = normal
         self._managed_exit = managed_exit_intid
+        self.leaving: Callable[[], None] = lambda: None
+        """Called when control goes back to the normal world."""
         self._contexts: dict[int, Context] = {}
         """By identity of the vCPU object's place: endpoint << 16 | index."""
 
@@ -65,17 +69,13 @@ class Switching:
         if result is not None:
             self.answer(context, result)
         self._hypervisor.hold(pcore, context.vcpu)
-        self._look_at_notifications(context)
 
-    @staticmethod
-    def answer(context: Context, result: Result) -> None:
+    def answer(self, context: Context, result: Result) -> None:
         """Put the result of a call into a context's registers."""
-        x = context.vcpu.registers.x
-        for number, value in enumerate(result.values):
-            x[number] = value
-
-    def _look_at_notifications(self, context: Context) -> None:
-        self._partitions[context.endpoint].deliver_notifications(context.index)
+        vcpu = context.vcpu
+        vcpu.registers.x[: len(result.values)] = list(result.values)
+        event = FfaAnswer(vcpu.pcore.now, vcpu.vm.name, vcpu.index, context.endpoint, result.values)
+        self._hypervisor.events.emit(event)
 
     def pause(self, context: Context, state: ContextState, why: str) -> None:
         """A context stops running; who runs next is the caller's next step."""
@@ -94,6 +94,7 @@ class Switching:
 
     def to_normal(self, pcore: PhysicalCore, result: Result | None) -> None:
         """Leave the secure world, unless a secure interrupt waits for an idle partition first."""
+        self.leaving()
         self._normal.return_to_normal(pcore, result)
         waiting = self._queued_for(pcore)
         if waiting is not None:
@@ -130,6 +131,7 @@ class Switching:
         self.pause(context, ContextState.PREEMPTED, "preempted by a Non-secure interrupt")
         for caller in context.callers():
             caller.become(ContextState.PREEMPTED)
+        self.leaving()
         self._normal.return_to_normal(pcore, interrupt(context.endpoint, context.index))
 
     def _ask_to_leave(self, context: Context) -> None:

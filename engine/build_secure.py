@@ -1,0 +1,93 @@
+"""The secure half of a machine: EL3, the SPMC, and its partitions, from what the boot chain loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.board import memory_map
+from engine.board.memory import PhysicalMemory, SecureView
+from engine.board.memory_map import SECURE_BASE, SECURE_HEAP, SECURE_SIZE
+from engine.board.pl011 import Pl011
+from engine.config import SecureConfig
+from engine.console import Console
+from engine.cpu.core import CoreClient
+from engine.events import BootStage, ConsoleOutput
+from engine.ffa.mailbox import Mailbox
+from engine.hypervisor.hypervisor import Hypervisor
+from engine.hypervisor.mmio import Mmio
+from engine.hypervisor.partition import Partition
+from engine.hypervisor.stage2 import Stage2, TableAllocator
+from engine.hypervisor.traps import GuestTraps
+from engine.monitor.boot import load_packages
+from engine.monitor.spmd import Spmd
+from engine.spmc.partition import LoadedPackage, SecurePartition
+from engine.spmc.spmc import Spmc
+from engine.spmc.virtual_interrupts import VirtualInterrupts
+
+_FIRST_VMID = 0x80
+"""VMIDs of secure partitions, apart from those of VMs so that nobody mixes them up."""
+
+
+class SecureWorld:
+    """Everything above and beside the normal world."""
+
+    def __init__(self, hypervisor: Hypervisor, normal: PhysicalMemory, config: SecureConfig, mmio: Mmio) -> None:
+        self._hypervisor = hypervisor
+        self._mmio = mmio
+        self._options = config.options
+        self.memory = SecureView(PhysicalMemory(SECURE_BASE, SECURE_SIZE), normal)
+        self._tables = TableAllocator(self.memory, SECURE_HEAP, SECURE_BASE + SECURE_SIZE)
+        self.spmd = Spmd(hypervisor)
+        self.raise_sri: Callable[[], None] = lambda: None
+        self.spmc = Spmc(hypervisor, self.memory, config.options, self.spmd, lambda: self.raise_sri())
+        self.spmd.spmc = self.spmc
+        hypervisor.secure = self.spmc
+        self.packages = load_packages(config)
+        for number, loaded in enumerate(self.packages):
+            self._add(loaded, number)
+
+    def _add(self, loaded: LoadedPackage, number: int) -> None:
+        manifest = loaded.manifest
+        stage2 = Stage2(self.memory, self._tables, _FIRST_VMID + number)
+        mailbox = Mailbox(max_pages=self._options.max_buffer_pages)
+        made = SecurePartition(loaded, mailbox, self.memory, stage2, self._traps, self._hypervisor.cores)
+        software = (self._options.npi, self._options.managed_exit)
+        made.interrupts = VirtualInterrupts(
+            manifest.contexts,
+            manifest.interrupts,
+            software,
+            lambda context: self._hypervisor.interrupts_changed(made.vcpus[context]),
+            lambda context, _intid: self.spmc.switching.signal(made.contexts[context]),
+        )
+        self._devices(made)
+        self.spmc.add(made)
+        self._hypervisor.add_vm(made)
+
+    def _traps(self, partition: Partition) -> CoreClient:
+        return GuestTraps(partition, self._hypervisor, self._mmio, self.spmc.call)
+
+    def _devices(self, partition: SecurePartition) -> None:
+        """The devices that its manifest gives it: a UART of its own at the board's place."""
+        for region in partition.manifest.devices:
+            if region.base == memory_map.UART_BASE:
+                uart = self._uart(partition)
+                partition.uart = uart
+                partition.console = Console(partition.name, uart.receive)
+                partition.bus.attach(region.base, uart)
+
+    def _uart(self, partition: Partition) -> Pl011:
+        def on_output(data: bytes) -> None:
+            self._hypervisor.events.emit(ConsoleOutput(self._hypervisor.now, partition.name, -1, data))
+            partition.console.write(data)
+
+        return Pl011("pl011", on_output, lambda _level: None)
+
+    def power_on(self, booted: Callable[[], None]) -> None:
+        """Boot the partitions; `booted` starts the normal world."""
+        for loaded in self.packages:
+            stage = f"SP 0x{loaded.id:04x}"
+            self._hypervisor.events.emit(
+                BootStage(0, loaded.name, -1, stage, loaded.address, loaded.entry, loaded.name)
+            )
+        self.spmc.booted = booted
+        self.spmc.power_on()

@@ -1,0 +1,45 @@
+"""MSG_SEND2 into the RX buffer of a partition, from another one or from the normal world (DEN0077A v1.2, 7.3, 15.1)."""
+
+from __future__ import annotations
+
+from engine.ffa.abi import is_secure
+from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
+from engine.ffa.flags import PartitionProperty
+from engine.ffa.mailbox import Filled, RxContent
+from engine.ffa.message import SHOWN, pack_message, parse_message
+from engine.ffa.registers import Result, success_32
+from engine.manager.buffers import fill_rx, read_tx
+from engine.manager.endpoint import Call
+from engine.spmc.notify import SecureNotifications
+from engine.spmc.secure_manager import SecureManager
+
+
+class IndirectMessages:
+    """The receiver hears of a message by a framework notification, where it supports them."""
+
+    def __init__(self, manager: SecureManager, notifications: SecureNotifications) -> None:
+        self._manager = manager
+        self._notifications = notifications
+
+    def send(self, request: Call) -> Result:
+        """MSG_SEND2; raises FfaError."""
+        endpoint = request.endpoint
+        data = read_tx(self._manager, endpoint)
+        self._manager.work.sent = data[:SHOWN]
+        message = parse_message(data, endpoint.version)
+        sender, receiver = message.sender, message.receiver
+        require_valid(endpoint.speaks_for(sender), f"0x{endpoint.id:x} sends as 0x{sender:x}")
+        require_valid(sender != receiver, "a message to oneself")
+        require_allowed(is_secure(receiver) or not is_secure(sender), "a message to the normal world")
+        partition = self._manager.partitions.get(receiver)
+        if partition is None:
+            raise FfaError(Code.INVALID_PARAMETERS, f"unknown receiver 0x{receiver:x}")
+        peer = partition.endpoint
+        if is_secure(sender):
+            require_allowed(endpoint.properties & PartitionProperty.INDIRECT, "its manifest has no indirect messages")
+        require_allowed(peer.properties & PartitionProperty.INDIRECT, "the receiver takes no indirect messages")
+        packed = pack_message(message, peer.version)
+        peer.mailbox.check_fill(len(packed))
+        fill_rx(self._manager, peer, packed, Filled(RxContent.MESSAGE, sender, len(packed)))
+        self._notifications.rx_full(receiver)
+        return success_32()

@@ -1,0 +1,238 @@
+"""The secure partition manager core: calls of its partitions and of the normal world, and the partitions' boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine.board.memory import SecureView
+from engine.ffa.abi import (
+    FRAMEWORK_MESSAGE,
+    FrameworkMessage,
+    Function,
+    PartitionId,
+    id_pair,
+    receiver_of,
+    sender_of,
+)
+from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
+from engine.ffa.registers import Result, call, success_32
+from engine.ffa.version import V1_2
+from engine.machine_file import SecureSection
+from engine.manager.buffers import BufferCalls
+from engine.manager.discovery import DiscoveryCalls
+from engine.manager.endpoint import Call, Handlers
+from engine.manager.memory_calls import MemoryCalls
+from engine.manager.server import CallServer
+from engine.spmc import paravirt
+from engine.spmc.call_chain import Context
+from engine.spmc.indirect import IndirectMessages
+from engine.spmc.messages import REQUESTS, RESPONSES, Messages
+from engine.spmc.notify import SecureNotifications
+from engine.spmc.secure_manager import SecureManager
+from engine.spmc.states import ContextState, RuntimeModel, check_allowed
+from engine.spmc.switching import NormalWorld, Switching
+
+if TYPE_CHECKING:
+    from engine.hypervisor.hypervisor import Hypervisor
+    from engine.hypervisor.physical_core import PhysicalCore
+    from engine.hypervisor.vcpu import Vcpu
+    from engine.spmc.partition import SecurePartition
+
+
+class Spmc:
+    """One for the machine. It runs at S-EL2 in name only: its code is this, its state is data."""
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        memory: SecureView,
+        config: SecureSection,
+        normal: NormalWorld,
+        raise_sri: Callable[[], None],
+    ) -> None:
+        self._hypervisor = hypervisor
+        self.manager = SecureManager(hypervisor, memory, config)
+        self.partitions = self.manager.partitions
+        self.switching = Switching(hypervisor, self.partitions, normal, config.managed_exit)
+        self.notifications = SecureNotifications(self.manager, raise_sri)
+        self.switching.leaving = self.notifications.leaving
+        self._memory = MemoryCalls(self.manager)
+        self.messages = Messages(
+            self.partitions, self.switching, self.notifications.has_pending, self.initialized, config.max_depth
+        )
+        self._indirect = IndirectMessages(self.manager, self.notifications)
+        self._of_partition = self._partition_handlers()
+        self._of_normal = self._normal_handlers()
+        self._partition_server = CallServer(
+            self.manager, self._of_partition, self._of_partition.__contains__, before=self._check_model
+        )
+        self._normal_server = CallServer(self.manager, self._of_normal, self._of_normal.__contains__, virtual=False)
+        self._boot: list[Context] = []
+        """Contexts that have yet to initialize, those of each core in order."""
+        self.booted: Callable[[], None] = lambda: None
+        """Called when the partitions of the primary core have initialized."""
+
+    def add(self, partition: SecurePartition) -> None:
+        """Make a partition known."""
+        self.manager.add(partition)
+        partition.at_end = lambda: self._ended(partition)
+        for context in partition.contexts:
+            self.switching.add(context)
+
+    def _partition_handlers(self) -> Handlers:
+        return {
+            **DiscoveryCalls(self.manager, self._of_partition_has).handlers(),
+            **BufferCalls(self.manager).handlers(),
+            **self._memory.handlers(),
+            **self.notifications.from_partitions(),
+            Function.RXTX_UNMAP: self._unmap,
+            Function.MSG_SEND2: self._indirect.send,
+            Function.MSG_WAIT: lambda request: self.messages.wait(self._context(request), request.args),
+            Function.RUN: lambda request: self.messages.run(self._context(request), request.args),
+            Function.YIELD: lambda request: self.messages.give_way(self._context(request)),
+            Function.SECONDARY_EP_REGISTER_32: self._register_secondary,
+            Function.SECONDARY_EP_REGISTER_64: self._register_secondary,
+            Function.ERROR: self._failed,
+            **dict.fromkeys(REQUESTS, lambda request: self.messages.request(self._context(request), request.args)),
+            **dict.fromkeys(RESPONSES, lambda request: self.messages.respond(self._context(request), request.args)),
+        }
+
+    def _normal_handlers(self) -> Handlers:
+        discovery = DiscoveryCalls(self.manager, self._of_normal_has).handlers()
+        return {
+            **discovery,
+            **BufferCalls(self.manager).handlers(),
+            **self._memory.handlers(),
+            **self.notifications.from_normal(),
+            Function.RXTX_UNMAP: self._unmap,
+            Function.MSG_SEND2: self._indirect.send,
+            Function.RUN: lambda request: self.messages.run_from_normal(request.vcpu.pcore, request.args),
+            **dict.fromkeys(REQUESTS, self._request_from_normal),
+        }
+
+    def _of_partition_has(self, function: Function) -> bool:
+        return function in self._of_partition
+
+    def _of_normal_has(self, function: Function) -> bool:
+        return function in self._of_normal
+
+    # --- calls ---------------------------------------------------------------------------------------
+
+    def call(self, vcpu: Vcpu, hvc: bool) -> bool:
+        """Serve the call in a partition's registers, FF-A's by SMC or HVC, or a hypercall; False if it is unknown."""
+        partition = self._partition(vcpu)
+        return self._partition_server.serve(partition.endpoint, vcpu) or (
+            hvc and paravirt.serve(partition.interrupts, vcpu)
+        )
+
+    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
+        """Serve a call of the normal world; None where a partition runs and the answer comes later."""
+        return self._normal_server.answer(self.manager.normal, vcpu, registers)
+
+    def normal_interrupt(self, pcore: PhysicalCore) -> None:
+        """A Non-secure interrupt is pending for a core that the secure world holds."""
+        self.switching.normal_interrupt(pcore)
+
+    def _partition(self, vcpu: Vcpu) -> SecurePartition:
+        return next(each for each in self.partitions.values() if each is vcpu.vm)
+
+    def _context(self, request: Call) -> Context:
+        return self.partitions[request.caller].contexts[request.vcpu.index]
+
+    def _check_model(self, request: Call, function: Function) -> None:
+        check_allowed(self._context(request).model, function)
+
+    def _request_from_normal(self, request: Call) -> Result | None:
+        args = request.args
+        if args[1] == id_pair(PartitionId.SPMD, PartitionId.SPMC):
+            return self._framework(args)
+        self.messages.request_from_normal(request.vcpu.pcore, args)
+        return None
+
+    @staticmethod
+    def _framework(args: tuple[int, ...]) -> Result:
+        """Framework messages of the SPMD: the version it is to speak with us (DEN0077A v1.2, 18.3)."""
+        asked = args[2] == FRAMEWORK_MESSAGE | FrameworkMessage.VERSION_REQ
+        if args[0] != Function.MSG_SEND_DIRECT_REQ_32 or not asked:
+            raise FfaError(Code.NOT_SUPPORTED, f"framework message 0x{args[2]:x}")
+        ids = id_pair(receiver_of(args[1]), sender_of(args[1]))
+        kind = FRAMEWORK_MESSAGE | FrameworkMessage.VERSION_RESP
+        return call(Function.MSG_SEND_DIRECT_RESP_32, ids, kind, V1_2.pack())
+
+    def _unmap(self, request: Call) -> Result:
+        """Half-done transfers go with the buffers they came through."""
+        request.endpoint.mailbox.check_unmap()
+        self._memory.abandon(request.caller)
+        request.endpoint.mailbox.unmap()
+        return success_32()
+
+    def _register_secondary(self, request: Call) -> Result:
+        """Where a partition's other contexts begin; while it initializes (DEN0077A v1.2, 18.2.1)."""
+        context, partition = self._context(request), self.partitions[request.caller]
+        entry = request.args[1]
+        require_allowed(context.model is RuntimeModel.INIT and context.index == 0, "only while it initializes")
+        require_valid(partition.in_ram(entry) and not entry & 3, f"0x{entry:x} is not in its memory")
+        partition.secondary_entry = entry
+        return success_32()
+
+    # --- boot and end --------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Start all partitions over, in boot order; `booted` is called once those of the primary core are done."""
+        self.manager.table.records.clear()
+        self.manager.table.reserved.clear()
+        self.manager.normal.mailbox.unmap()
+        self.manager.normal.negotiation = type(self.manager.normal.negotiation)()
+        for pcore in self._hypervisor.cores:
+            pcore.held = pcore.caller = None
+        for partition in self.partitions.values():
+            partition.power_on()
+        self.notifications.reset()
+        ordered = sorted(self.partitions.values(), key=lambda each: (each.manifest.boot_order, each.endpoint.id))
+        self._boot = [context for index in range(8) for each in ordered for context in each.contexts[index : index + 1]]
+        self._next_to_boot(self._hypervisor.cores[0])
+
+    def _next_to_boot(self, pcore: PhysicalCore) -> bool:
+        """Let the next context of a core initialize; False when there is none left."""
+        for context in self._boot:
+            if context.core is pcore:
+                self._boot.remove(context)
+                self.partitions[context.endpoint].prepare(context)
+                self.switching.enter(context, pcore, None)
+                return True
+        return False
+
+    def initialized(self, pcore: PhysicalCore) -> None:
+        """A context has initialized, or failed to: the next one of its core, or the end of the boot there."""
+        if self._next_to_boot(pcore):
+            return
+        self._hypervisor.release(pcore)
+        if pcore is self._hypervisor.cores[0]:
+            for other in self._hypervisor.cores[1:]:
+                self._next_to_boot(other)
+            self.booted()
+
+    def _failed(self, request: Call) -> None:
+        """FFA_ERROR of a partition that could not initialize: it is aborted, the others go on (DEN0077A v1.2, 5.5)."""
+        context, partition = self._context(request), self.partitions[request.caller]
+        require_allowed(context.model is RuntimeModel.INIT, "FFA_ERROR outside initialization")
+        partition.fail(f"initialization failed with code {request.args[2]}")
+        self.switching.pause(context, ContextState.ABORTED, "initialization failed")
+        self.initialized(context.core)
+
+    def _ended(self, partition: SecurePartition) -> None:
+        """A partition stopped or starts over: it gives back what it has, and whoever waits for it is told."""
+        for context in partition.contexts:
+            running = context.state is ContextState.RUNNING
+            if not running:
+                continue
+            if context.model is RuntimeModel.INIT:
+                self.switching.pause(context, ContextState.ABORTED, "aborted")
+                self.initialized(context.core)
+            else:
+                self.messages.abort(context)
+        self._memory.teardown(partition.endpoint)
+        self.notifications.drop(partition.endpoint.id)
+        partition.endpoint.mailbox.unmap()
+        partition.endpoint.negotiation = type(partition.endpoint.negotiation)()
