@@ -10,10 +10,11 @@ from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
 from engine.build_secure import SecureWorld
-from engine.config import MachineConfig, VmConfig
+from engine.config import FfaSection, MachineConfig, VmConfig
 from engine.cpu.core import CoreClient
 from engine.events import ConsoleOutput, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
+from engine.hypervisor.ffa_secure import SecureClient
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
 from engine.hypervisor.partition import Partition
@@ -67,10 +68,30 @@ class _Builder:
         self.vms: list[Vm] = []
         self._psci = Psci(self.hypervisor)
         self._mmio = Mmio(self.hypervisor)
-        self.ffa = FfaProxy(self.hypervisor, self.memory, config.ffa) if config.ffa is not None else None
         self.secure: SecureWorld | None = None
         if config.secure is not None:
             self.secure = SecureWorld(self.hypervisor, self.memory, config.secure, self._mmio)
+        self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
+
+    def _relayer(self, section: FfaSection) -> FfaProxy:
+        if self.secure is None:
+            return FfaProxy(self.hypervisor, self.memory, section)
+        client = SecureClient(self.secure.spmd, self.memory, self._tables.take(), self._tables.take())
+        relayer = FfaProxy(self.hypervisor, self.memory, section, client)
+        self.secure.raise_sri = relayer.on_schedule_receiver
+        return relayer
+
+    def power_on(self) -> None:
+        """The chain of trust first, where there is one; then the VMs."""
+        if self.secure is None:
+            self.hypervisor.power_on()
+        else:
+            self.secure.power_on(self._enter_normal_world)
+
+    def _enter_normal_world(self) -> None:
+        if self.ffa is not None:
+            self.ffa.meet_secure_world()
+        self.hypervisor.power_on()
 
     def add_vm(self, config: VmConfig, vmid: int) -> None:
         images = load_guest(config, self.config.seed)
@@ -88,6 +109,8 @@ class _Builder:
         self.vms.append(vm)
         if self.ffa is not None:
             self.ffa.add_vm(vm)
+            if self.secure is not None:
+                self.secure.spmd.endpoint_of[vm.name] = self.ffa.relay.of(vm).id
 
     def _traps(self, vm: Partition) -> CoreClient:
         if isinstance(vm, Payload):
@@ -131,8 +154,5 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     system = System(
         config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa, builder.secure
     )
-    if builder.secure is None:
-        system.hypervisor.power_on()
-    else:
-        builder.secure.power_on(system.hypervisor.power_on)
+    builder.power_on()
     return system

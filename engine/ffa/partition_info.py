@@ -99,6 +99,17 @@ def uuid_registers(uuid: UUID) -> tuple[int, int]:
     return low, high
 
 
+def parse_regs_page(values: Sequence[int]) -> tuple[int, int, tuple[PartitionInfo, ...]]:
+    """(last index, tag, descriptors) of an answer to PARTITION_INFO_GET_REGS, x0-x17. Raises DescriptorError."""
+    word = values[2]
+    last, current, tag, size = (word >> shift & 0xFFFF for shift in (0, 16, 32, 48))
+    if size != LONG.size or current > last:
+        raise refuse(f"descriptors of {size} bytes up to {current} of {last}")
+    data = struct.pack(f"<{3 * PER_CALL}Q", *values[3 : 3 + 3 * PER_CALL])
+    found = parse_infos(data, PER_CALL, V1_1)
+    return last, tag, tuple(info for info in found if info.id)
+
+
 def regs_page(infos: Sequence[PartitionInfo], index: int, tag: int, current_tag: int) -> tuple[int, ...]:
     """x2 and on of FFA_SUCCESS_64 for PARTITION_INFO_GET_REGS from `index`; `tag` is the caller's.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
@@ -60,6 +60,9 @@ class Relay(Manager):
         )
         self.config = config
         self.stubs: dict[int, StubPartition] = stub_partitions()
+        """Simulated partitions, on machines without a secure world."""
+        self.secure: dict[int, list[PartitionInfo]] = {id_: [stub.info] for id_, stub in self.stubs.items()}
+        """What is known of the secure partitions, by id."""
         self._endpoints: dict[int, VmEndpoint] = {}
         self._of_vm: dict[str, VmEndpoint] = {}
 
@@ -92,7 +95,14 @@ class Relay(Manager):
     def visible(self, caller: int) -> frozenset[int]:
         """Ids that a VM may name: itself, SPs, and the other VMs where the machine allows it."""
         vms = self._endpoints.keys() if self.config.vm_to_vm else {caller}
-        return frozenset(vms | self.stubs.keys())
+        return frozenset(vms | self.secure.keys())
+
+    def meet(self, partitions: Iterable[PartitionInfo]) -> None:
+        """There is a secure world, with these partitions in the place of the stub's."""
+        self.stubs.clear()
+        self.secure.clear()
+        for info in partitions:
+            self.secure.setdefault(info.id, []).append(info)
 
     def peer(self, caller: int, wanted: int) -> VmEndpoint:
         """Another VM that the caller may name; INVALID_PARAMETERS where there is none."""
@@ -107,7 +117,7 @@ class Relay(Manager):
 
     def infos(self, caller: int) -> list[PartitionInfo]:
         known = {id_: endpoint.infos for id_, endpoint in self._endpoints.items()}
-        known |= {id_: [stub.info] for id_, stub in self.stubs.items()}
+        known |= self.secure
         return [info for id_ in sorted(self.visible(caller)) for info in known[id_]]
 
     def feature_intid(self, _caller: int, feature: int) -> int | None:

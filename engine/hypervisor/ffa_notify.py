@@ -94,8 +94,12 @@ class NotificationCalls:
         self._inject(endpoint, target, self._relay.config.npi, "notification pending")
         asleep = endpoint.vm.vcpus[target].state is VcpuState.WAITING
         if asleep and not delay_sri and receiver != PRIMARY:
-            scheduler = self._relay.endpoints[PRIMARY]
-            self._inject(scheduler, self._chosen(scheduler, None), self._relay.config.sri, "schedule receiver")
+            self.signal_scheduler()
+
+    def signal_scheduler(self) -> None:
+        """Raise the primary VM's SRI."""
+        scheduler = self._relay.endpoints[PRIMARY]
+        self._inject(scheduler, self._chosen(scheduler, None), self._relay.config.sri, "schedule receiver")
 
     @staticmethod
     def _chosen(endpoint: VmEndpoint, vcpu: int | None) -> int:

@@ -5,6 +5,7 @@ Every call is checked whole before anything changes, so that a refused one has c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.board.memory import Memory
@@ -13,8 +14,11 @@ from engine.ffa.abi import Function
 from engine.ffa.errors import require_valid
 from engine.ffa.registers import Result, success_32
 from engine.hypervisor.ffa_endpoints import Relay
+from engine.hypervisor.ffa_memory import RelayedMemory
 from engine.hypervisor.ffa_messages import MessageCalls
-from engine.hypervisor.ffa_notify import NotificationCalls
+from engine.hypervisor.ffa_notify import PRIMARY, NotificationCalls
+from engine.hypervisor.ffa_secure import SecureClient
+from engine.hypervisor.ffa_secure_calls import SecureCalls
 from engine.manager.buffers import BufferCalls
 from engine.manager.discovery import DiscoveryCalls
 from engine.manager.endpoint import Call, Handlers
@@ -32,10 +36,15 @@ _DONATIONS = frozenset({Function.MEM_DONATE_32, Function.MEM_DONATE_64})
 class FfaProxy:
     """One machine's FF-A manager in the normal world."""
 
-    def __init__(self, hypervisor: Hypervisor, memory: Memory, config: FfaSection) -> None:
+    def __init__(
+        self, hypervisor: Hypervisor, memory: Memory, config: FfaSection, secure: SecureClient | None = None
+    ) -> None:
         self.relay = Relay(hypervisor, memory, config)
+        self._secure = secure
+        self.on_schedule_receiver: Callable[[], None] = lambda: None
+        """Called when the secure world raises its schedule receiver interrupt."""
         self._notify = NotificationCalls(self.relay)
-        self._memory = MemoryCalls(self.relay)
+        self._memory = MemoryCalls(self.relay) if secure is None else RelayedMemory(self.relay, secure)
         self._messages = MessageCalls(self.relay, self._memory, self._notify)
         self._handlers: Handlers = {
             **DiscoveryCalls(self.relay, self._supported).handlers(),
@@ -45,6 +54,10 @@ class FfaProxy:
             **self._notify.handlers(),
             Function.RXTX_UNMAP: self._unmap,
         }
+        if secure is not None:
+            calls = SecureCalls(self.relay, secure, dict(self._handlers), self._notify)
+            self._handlers |= calls.handlers()
+            self.on_schedule_receiver = calls.on_schedule_receiver
         self._server = CallServer(self.relay, self._handlers, self._supported)
 
     def add_vm(self, vm: Vm) -> None:
@@ -57,6 +70,13 @@ class FfaProxy:
     def call(self, vcpu: Vcpu) -> bool:
         """Serve the call in x0-x17 if its id lies in FF-A's range; False leaves the registers alone."""
         return self._server.serve(self.relay.of(vcpu.vm), vcpu)
+
+    def meet_secure_world(self) -> None:
+        """The secure world has booted: agree on a version with it and learn of its partitions."""
+        if self._secure is not None:
+            vcpu = self.relay.endpoints[PRIMARY].vm.vcpus[0]
+            self._secure.start(vcpu)
+            self.relay.meet(self._secure.partitions(vcpu))
 
     def _supported(self, function: Function) -> bool:
         return function in self._handlers and (self.relay.config.allow_donate or function not in _DONATIONS)

@@ -19,6 +19,7 @@ from engine.ffa.relinquish import LONGEST as LONGEST_RELINQUISH
 from engine.ffa.relinquish import Relinquish, parse_relinquish
 from engine.ffa.retrieving import RetrievePlan, check_retrieve, commit_retrieve, response
 from engine.ffa.returning import (
+    ReclaimPlan,
     RelinquishPlan,
     check_reclaim,
     check_relinquish,
@@ -27,7 +28,7 @@ from engine.ffa.returning import (
     commit_teardown,
     plan_teardown,
 )
-from engine.ffa.sending import check_send, commit_send
+from engine.ffa.sending import SendPlan, check_send, commit_send
 from engine.ffa.transactions import Kind, Transaction
 from engine.ffa.version import V1_1
 from engine.manager import pages
@@ -80,7 +81,7 @@ class MemoryCalls:
         more = self._incoming.check_begin(endpoint.id, total, fragment, size)
         self._manager.work.sent = data = read_tx(self._manager, endpoint, fragment)
         if not more:
-            return self._whole(endpoint, function, data, None)
+            return self._whole(request, function, data, None)
         if function in _KINDS:
             self._table.check_room()
             handle = self._table.reserve()
@@ -102,16 +103,16 @@ class MemoryCalls:
         self._manager.work.sent = incoming.data
         try:
             function = Function(incoming.function)
-            return self._whole(endpoint, function, incoming.data, handle if function in _KINDS else None)
+            return self._whole(request, function, incoming.data, handle if function in _KINDS else None)
         except FfaError:
             self._release(incoming)
             raise
 
-    def _whole(self, endpoint: Endpoint, function: Function, data: bytes, reserved: int | None) -> Result:
+    def _whole(self, request: Call, function: Function, data: bytes, reserved: int | None) -> Result:
         kind = _KINDS.get(function)
         if kind is None:
-            return self._retrieve(endpoint, data)
-        return self._send(endpoint, kind, data, reserved)
+            return self._retrieve(request.endpoint, data)
+        return self._send(request, kind, data, reserved)
 
     def abandon(self, endpoint: int) -> None:
         """Drop an endpoint's half-done transfers."""
@@ -126,7 +127,8 @@ class MemoryCalls:
 
     # --- sending -----------------------------------------------------------------------------------
 
-    def _send(self, endpoint: Endpoint, kind: Kind, data: bytes, reserved: int | None) -> Result:
+    def _send(self, request: Call, kind: Kind, data: bytes, reserved: int | None) -> Result:
+        endpoint = request.endpoint
         region = parse_send(data, endpoint.version)
         ranges = region.composite.ranges if region.composite is not None else ()
         buffers = endpoint.mailbox.buffers
@@ -134,11 +136,19 @@ class MemoryCalls:
         caller = region.sender if endpoint.speaks_for(region.sender) else endpoint.id
         plan = check_send(self._table, region, kind, caller, self._manager.visible(caller), found, reserved)
         endpoint.space.prepare(ranges)
+        plan = self.announce(request, region, plan)
         if plan.zero:
             self._clear(endpoint.space.physical(ranges))
         endpoint.space.set_access(ranges, self._left_to_owner(plan.transaction))
         handle = commit_send(self._table, plan)
         return success_32(*handle_words(handle))
+
+    def announce(self, _request: Call, _region: MemoryRegion, plan: SendPlan) -> SendPlan:
+        """The last step that may refuse a send: a relayer tells the other world here. Raises FfaError."""
+        return plan
+
+    def before_reclaim(self, _request: Call, _plan: ReclaimPlan) -> None:
+        """The last step that may refuse a reclaim. Raises FfaError."""
 
     def _clear(self, physical: Sequence[int]) -> None:
         pages.zero_pages(self._manager.memory, physical)
@@ -219,6 +229,7 @@ class MemoryCalls:
         handle = handle_of(request.args[1], request.args[2])
         caller = request.acting(self._table.get(handle).owner)
         plan = check_reclaim(self._table, handle, request.args[3], caller)
+        self.before_reclaim(request, plan)
         if plan.zero:
             self._clear(self._physical(plan.transaction))
         self._restore(plan.transaction)

@@ -41,6 +41,8 @@ class Spmd:
     def __init__(self, hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor
         self.spmc: SecureManager | None = None
+        self.suspended: dict[int, str] = {}
+        """Which VM's call a suspended context works for, by target word."""
         self.endpoint_of: dict[str, int] = {}
         """Partition id of each VM, for events; 0 where there is none."""
 
@@ -82,6 +84,13 @@ class Spmd:
                 x[number] = value
             endpoint = self.endpoint_of.get(caller.vm.name, PartitionId.HYPERVISOR)
             self._hypervisor.events.emit(FfaAnswer(now, caller.vm.name, caller.index, endpoint, result.values))
+            self._note_suspension(caller, result)
         name, index = ("", -1) if caller is None else (caller.vm.name, caller.index)
         self._hypervisor.events.emit(WorldSwitch(now, name, index, pcore.index, False))
         self._hypervisor.release(pcore)
+
+    def _note_suspension(self, caller: Vcpu, result: Result) -> None:
+        """FFA_INTERRUPT and FFA_YIELD leave the call to whoever made it."""
+        self.suspended = {word: vm for word, vm in self.suspended.items() if vm != caller.vm.name}
+        if result.fid in (Function.INTERRUPT, Function.YIELD):
+            self.suspended[result.values[1]] = caller.vm.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine import config
 from engine.arch.psci import SMC64, Function
@@ -94,16 +94,16 @@ class Bench:
         self.vm: Vm = self.system.vms[0]
         self.vcpu: Vcpu = self.vm.vcpus[0]
 
-    def run(self, instructions: int) -> Bench:
+    def run(self, instructions: int) -> Self:
         self.control.run_instructions(instructions)
         return self
 
-    def run_ms(self, milliseconds: float) -> Bench:
+    def run_ms(self, milliseconds: float) -> Self:
         """Up to an absolute virtual time."""
         self.control.advance(self.hypervisor.cycles_of_ns(int(milliseconds * 1_000_000)))
         return self
 
-    def run_until_off(self, instructions: int) -> Bench:
+    def run_until_off(self, instructions: int) -> Self:
         """Until every VM is off, at most so many instructions."""
         self.control.run_instructions(instructions)
         assert self.hypervisor.finished, [(vm.name, vm.state, vm.console.since(0)[0][-300:]) for vm in self.system.vms]

@@ -22,3 +22,12 @@ def test_a_request_is_answered(tmp_path: Path) -> None:
     assert bench.words(DATA, 2) == [RESP, id_pair(0x8001, 1)]
     assert bench.words(DATA + 24, 3) == [0xAAAA, 0xCBBB, 0xCCCC]
     assert bench.context().state is ContextState.IDLE
+
+
+def test_a_vm_under_the_hypervisor_is_answered(tmp_path: Path) -> None:
+    client = Program().call(REQ, id_pair(1, 0x8001), 0, 0xAAAA, 0xBBBB, 0xCCCC, conduit=a.smc())
+    for register in (0, 1, 3, 4, 5):
+        store_result(client, register, register)
+    bench = secure(tmp_path, [Sp(echo())], client.loop(), el=1).run(1000)
+    assert bench.words(DATA, 2) == [RESP, id_pair(0x8001, 1)]
+    assert bench.words(DATA + 24, 3) == [0xAAAA, 0xCBBB, 0xCCCC]

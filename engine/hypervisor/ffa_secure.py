@@ -1,0 +1,129 @@
+"""The hypervisor as a client of the secure world: its own buffers, and calls in the name of its VMs (DEN0077A v1.2).
+
+Addresses in descriptors that go there are physical. Every method that calls raises FfaError with the SPMC's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.arch.paging import PAGE
+from engine.board.memory import Memory
+from engine.ffa.abi import Function, PartitionId, handle_of, handle_words, is_64, is_secure, sender_of
+from engine.ffa.descriptors import MemoryRegion, pack
+from engine.ffa.errors import Code, FfaError, require_allowed
+from engine.ffa.partition_info import PartitionInfo, parse_regs_page
+from engine.ffa.ranges import Composite, Range
+from engine.ffa.registers import NARROW, WIDE, Result, is_wide
+from engine.ffa.transactions import Kind
+from engine.ffa.version import V1_2
+
+if TYPE_CHECKING:
+    from engine.hypervisor.vcpu import Vcpu
+    from engine.monitor.spmd import Spmd
+
+_SENDS = {
+    Kind.SHARE: Function.MEM_SHARE_32,
+    Kind.LEND: Function.MEM_LEND_32,
+    Kind.DONATE: Function.MEM_DONATE_32,
+}
+_X = (1 << 64) - 1
+
+
+class SecureClient:
+    """Calls the SPMC through the SPMD. The buffers are two pages of the hypervisor's own memory."""
+
+    def __init__(self, spmd: Spmd, memory: Memory, tx: int, rx: int) -> None:
+        self._spmd = spmd
+        self._memory = memory
+        self._tx = tx
+        self._rx = rx
+
+    def start(self, vcpu: Vcpu) -> None:
+        """Agree on a version and register the buffers; once, before any VM runs."""
+        version = self._spmd.call(vcpu, _registers(Function.VERSION, V1_2.pack()))
+        if version is None or version.values[0] != V1_2.pack():
+            raise FfaError(Code.NOT_SUPPORTED, "the SPMC does not speak v1.2")
+        self.call(vcpu, Function.RXTX_MAP_64, self._tx, self._rx, 1)
+
+    def call(self, vcpu: Vcpu, function: Function, *values: int) -> Result:
+        """Any call that is answered at once, `values` from x1 on; raises FfaError where it is refused."""
+        result = self._spmd.call(vcpu, _registers(function, *values))
+        if result is None:
+            raise FfaError(Code.ABORTED, f"{function.name} ran a partition")
+        if result.fid == Function.ERROR:
+            raise FfaError(Code(result.code), "refused by the SPMC")
+        return result
+
+    def forward(self, vcpu: Vcpu, args: Sequence[int]) -> Result | None:
+        """A VM's call as it is; None where a partition runs and the answer comes later."""
+        count = WIDE if is_wide(args[0]) else NARROW
+        return self._spmd.call(vcpu, tuple(args[:count]))
+
+    def check_run(self, vcpu: Vcpu, word: int) -> None:
+        """DENIED where another VM's call is suspended in the context that a target word names."""
+        runner = self._spmd.suspended.get(word)
+        require_allowed(runner in (None, vcpu.vm.name), f"0x{sender_of(word):x} works for another VM")
+
+    def partitions(self, vcpu: Vcpu) -> list[PartitionInfo]:
+        """What the SPMC tells of its partitions, in registers."""
+        infos: list[PartitionInfo] = []
+        last, tag = 0, 0
+        while len(infos) <= last:
+            result = self.call(vcpu, Function.PARTITION_INFO_GET_REGS, 0, 0, len(infos) | tag << 16)
+            last, tag, found = parse_regs_page(result.values)
+            if not found:
+                break
+            infos += found
+        return infos
+
+    # --- memory ---------------------------------------------------------------------------------------
+
+    def send(self, vcpu: Vcpu, kind: Kind, region: MemoryRegion, ranges: tuple[Range, ...]) -> int:
+        """Send a VM's region, which lies at physical `ranges`; returns the handle."""
+        composite = Composite(ranges)
+        access = tuple(replace(entry, composite=composite) for entry in region.access)
+        data = pack(replace(region, access=access), V1_2)
+        result = self._in_fragments(vcpu, _SENDS[kind], data, region.sender)
+        return handle_of(result.values[2], result.values[3])
+
+    def _in_fragments(self, vcpu: Vcpu, function: Function, data: bytes, sender: int) -> Result:
+        """A descriptor through TX, a page at a time."""
+        self._memory.write(self._tx, data[:PAGE])
+        result = self.call(vcpu, function, len(data), min(len(data), PAGE))
+        done = PAGE
+        while result.fid == Function.MEM_FRAG_RX:
+            piece = data[done : done + PAGE]
+            self._memory.write(self._tx, piece)
+            low, high = result.values[1], result.values[2]
+            result = self.call(vcpu, Function.MEM_FRAG_TX, low, high, len(piece), sender << 16)
+            done += len(piece)
+        return result
+
+    def reclaim(self, vcpu: Vcpu, handle: int, flags: int) -> None:
+        """Have memory back that no partition holds any more."""
+        self.call(vcpu, Function.MEM_RECLAIM, *handle_words(handle), flags)
+
+    # --- messages and notifications ----------------------------------------------------------------------
+
+    def send_message(self, vcpu: Vcpu, data: bytes, sender: int) -> None:
+        """An indirect message of a VM."""
+        self._memory.write(self._tx, data)
+        self.call(vcpu, Function.MSG_SEND2, sender << 16)
+
+    def notification(self, vcpu: Vcpu, args: Sequence[int]) -> Result:
+        """A NOTIFICATION call of a VM, which names it by itself."""
+        return self.call(vcpu, Function(args[0]), *args[1:NARROW])
+
+
+def _registers(function: Function, *values: int) -> tuple[int, ...]:
+    count = WIDE if is_wide(function) else NARROW
+    mask = _X if is_64(function) else 0xFFFF_FFFF
+    return (int(function), *(value & mask for value in values), *(0,) * (count - 1 - len(values)))
+
+
+def goes_there(endpoint: int) -> bool:
+    """Whether an id is the secure world's to know: a partition's, but not a manager's."""
+    return is_secure(endpoint) and endpoint not in (PartitionId.SPMC, PartitionId.SPMD)
