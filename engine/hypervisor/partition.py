@@ -13,6 +13,7 @@ from engine.board.memory_map import COUNTER_HZ
 from engine.board.pl011 import Pl011
 from engine.console import Console
 from engine.cpu.core import Core, CoreClient
+from engine.cpu.timer import TimerPpi
 from engine.hypervisor.hcr import HCR_GUEST, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import VTCR_EL2, Stage2
@@ -64,6 +65,8 @@ class Partition(ABC):
 
     secure: ClassVar[bool] = False
     """Whether it lives in the secure world, which a physical core enters and leaves as a whole."""
+    timers: tuple[TimerPpi, ...] = (TimerPpi.VIRTUAL, TimerPpi.PHYSICAL)
+    """Of each vCPU."""
     interrupts: InterruptController
     console: Console
     uart: Pl011 | None = None
@@ -103,7 +106,7 @@ class Partition(ABC):
     def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
         """Make the next vCPU, in reset state and off."""
         core = self.core
-        vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context())
+        vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context(), self.timers)
         core.reset()
         core.write(SysReg.VTCR_EL2, VTCR_EL2)
         core.write(SysReg.VTTBR_EL2, self.stage2.vttbr)

@@ -89,7 +89,9 @@ class GuestTraps:
         if vcpu.registers.aarch32:
             self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, "entered AArch32 state, which this machine has not")
             return
-        if ec == EC.UNKNOWN:
+        # The model calls an access by EL1 to EL3's registers a trap to EL1, which is UNDEFINED.
+        own = ec == EC.SYSREG and vcpu.registers.el == GUEST_EL >= record.target_el
+        if ec == EC.UNKNOWN or own:
             self._undefined(vcpu)
         elif record.target_el <= GUEST_EL:
             self._deliver(vcpu, esr, record.far if ec in HAS_FAR else None)

@@ -44,7 +44,7 @@ class Vcpu:
         pcore: PhysicalCore,
         context: VcpuContext,
         reset_context: VcpuContext,
-        timers: Iterable[TimerPpi] = (TimerPpi.VIRTUAL, TimerPpi.PHYSICAL),
+        timers: Iterable[TimerPpi],
     ) -> None:
         self.vm = vm
         self.index = index

@@ -16,7 +16,6 @@ _SCR_RW_HCE_NS = 1 << 10 | 1 << 8 | 1
 _SCR_TWI = 1 << 12
 """WFI goes to EL3, so that a waiting core costs nothing."""
 _HCR_RW, _HCR_FMO, _HCR_IMO, _HCR_VF, _HCR_VI, _HCR_TGE = 1 << 31, 1 << 3, 1 << 4, 1 << 6, 1 << 7, 1 << 27
-_TIMERS = (TimerPpi.VIRTUAL, TimerPpi.PHYSICAL, TimerPpi.HYPERVISOR)
 _PSTATE_EL2H = 0x3C9
 _I, _F = 0x80, 0x40
 UNMASK_GRAIN = 256
@@ -34,10 +33,12 @@ class Payload(Vm):
     Its interrupt controller is the board's as Non-secure state sees it.
     """
 
+    timers = (*Vm.timers, TimerPpi.HYPERVISOR)
+
     def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
         """A core's Non-secure state, reset to EL2."""
         core = self.core
-        vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context(), _TIMERS)
+        vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context(), self.timers)
         core.reset()
         core.write(SysReg.SCR_EL3, _SCR_RW_HCE_NS | _SCR_TWI)
         core.write(SysReg.VPIDR_EL2, core.read(SysReg.MIDR_EL1))

@@ -11,6 +11,7 @@ from engine.board.memory import Memory
 from engine.board.memory_map import align_up
 from engine.console import Console
 from engine.cpu.core import CoreClient
+from engine.cpu.timer import TimerPpi
 from engine.ffa.flags import PartitionProperty
 from engine.ffa.mailbox import Mailbox
 from engine.hypervisor.partition import Partition
@@ -101,6 +102,8 @@ class SecurePartition(Partition):
         self.secondary_entry: int | None = None
         """Where its other contexts begin, by SECONDARY_EP_REGISTER; where the first one did, without."""
         self.console = Console(self.name, lambda _data: 0)
+        if TimerPpi.SECURE_PHYSICAL in self.manifest.interrupts:
+            self.timers = (*self.timers, TimerPpi.SECURE_PHYSICAL)
         self.contexts = tuple(
             Context(loaded.id, index, self.add_vcpu(cores[index % len(cores)]))
             for index in range(self.manifest.contexts)

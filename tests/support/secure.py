@@ -114,11 +114,15 @@ def secure(directory: Path, sps: Sequence[Sp], *guests: Guest | Program, **optio
     return SecureBench(secure_config(directory, sps, *guests, **options))
 
 
+def wait(program: Program, label: str = "wait") -> Program:
+    """MSG_WAIT, at a label."""
+    program.label(label).constant(0, Function.MSG_WAIT)
+    return program.emit(*(a.movz(n, 0) for n in range(1, 8)), a.smc())
+
+
 def echo() -> Program:
     """Adds 0x1000 to x4 of every direct request, for ever."""
-    program = Program().label("wait").constant(0, Function.MSG_WAIT)
-    program.emit(*(a.movz(n, 0) for n in range(1, 8)), a.smc())
-    program.label("serve").emit(a.movz(9, 0x1000), a.add_register(4, 4, 9))
+    program = wait(Program()).label("serve").emit(a.movz(9, 0x1000), a.add_register(4, 4, 9))
     return respond(program).b("serve")
 
 
