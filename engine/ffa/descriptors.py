@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from engine.ffa.memory import UNSPECIFIED, Attributes, Permissions, parse_permissions
-from engine.ffa.ranges import Composite, parse_composite, refuse
+from engine.ffa.ranges import COMPOSITE, Composite, parse_composite, refuse
 from engine.ffa.version import V1_0, V1_1, V1_2, Version
 
 HEADER_1_0 = struct.Struct("<HBBIQQII")
@@ -117,6 +118,44 @@ def parse_send(data: bytes, version: Version, max_receivers: int = MAX_RECEIVERS
     if len(found) != 1 or any(access.composite is None for access in region.access):
         raise refuse("entries name different regions or none")
     return region
+
+
+class SendHead(NamedTuple):
+    """What comes before the constituents of a send."""
+
+    region: MemoryRegion
+    """Without a composite."""
+    pages: int
+    ranges: int
+    """How many constituents follow."""
+
+
+def parse_send_head(data: bytes, version: Version, max_receivers: int = MAX_RECEIVERS) -> SendHead | None:
+    """The head of a send that arrives in fragments, None where `data` is too short for it. Raises DescriptorError."""
+    head, layout = _parse_header(data, version)
+    if not 0 < layout.count <= max_receivers:
+        raise refuse(f"{layout.count} receivers")
+    if layout.end > len(data):
+        return None
+    entries = [layout.entry.unpack_from(data, layout.offset + n * layout.entry.size) for n in range(layout.count)]
+    offset = entries[0][3]
+    if offset < layout.end or offset + COMPOSITE.size > len(data):
+        return None
+    pages, ranges, _ = COMPOSITE.unpack_from(data, offset)
+    impdefs = (entry[4] if layout.entry is ACCESS_1_2 else NO_IMPDEF for entry in entries)
+    access = tuple(
+        EndpointAccess(entry[0], parse_permissions(entry[1]), entry[2], impdef)
+        for entry, impdef in zip(entries, impdefs, strict=True)
+    )
+    return SendHead(replace(head, access=access), pages, ranges)
+
+
+def pack_send_head(head: SendHead, version: Version) -> bytes:
+    """The bytes of a send up to its constituents."""
+    empty = Composite(())
+    access = tuple(replace(entry, composite=empty) for entry in head.region.access)
+    packed = pack(replace(head.region, access=access), version)
+    return packed[: -COMPOSITE.size] + COMPOSITE.pack(head.pages, head.ranges, 0)
 
 
 def parse_retrieve(data: bytes, version: Version, max_receivers: int = MAX_RECEIVERS) -> MemoryRegion:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from engine.arch.paging import PAGE
 from engine.board.memory import Memory
 from engine.ffa.abi import Function, PartitionId, handle_of, handle_words, is_64, is_secure, sender_of
-from engine.ffa.descriptors import MemoryRegion, pack
+from engine.ffa.descriptors import HEADER_1_1, MemoryRegion, SendHead, pack, pack_send_head
 from engine.ffa.errors import Code, FfaError, require_allowed
 from engine.ffa.partition_info import PartitionInfo, parse_regs_page
-from engine.ffa.ranges import Composite, Range
-from engine.ffa.registers import NARROW, WIDE, Result, is_wide
+from engine.ffa.ranges import CONSTITUENT, Composite, Range
+from engine.ffa.registers import NARROW, WIDE, Result, is_wide, success_32
 from engine.ffa.transactions import Kind
 from engine.ffa.version import V1_2
 
@@ -91,16 +91,53 @@ class SecureClient:
 
     def _in_fragments(self, vcpu: Vcpu, function: Function, data: bytes, sender: int) -> Result:
         """A descriptor through TX, a page at a time."""
-        self._memory.write(self._tx, data[:PAGE])
-        result = self.call(vcpu, function, len(data), min(len(data), PAGE))
-        done = PAGE
-        while result.fid == Function.MEM_FRAG_RX:
-            piece = data[done : done + PAGE]
-            self._memory.write(self._tx, piece)
-            low, high = result.values[1], result.values[2]
-            result = self.call(vcpu, Function.MEM_FRAG_TX, low, high, len(piece), sender << 16)
-            done += len(piece)
+        result = self._first(vcpu, function, len(data), data[:PAGE])
+        if result.fid == Function.MEM_FRAG_RX:
+            return self._rest(vcpu, handle_of(result.values[1], result.values[2]), data[PAGE:], sender)
         return result
+
+    def _first(self, vcpu: Vcpu, function: Function, total: int, data: bytes) -> Result:
+        self._memory.write(self._tx, data)
+        return self.call(vcpu, function, total, len(data))
+
+    def _rest(self, vcpu: Vcpu, handle: int, data: bytes, sender: int) -> Result:
+        result = success_32()
+        for at in range(0, len(data), PAGE):
+            piece = data[at : at + PAGE]
+            self._memory.write(self._tx, piece)
+            result = self.call(vcpu, Function.MEM_FRAG_TX, *handle_words(handle), len(piece), sender << 16)
+        return result
+
+    def begin(self, vcpu: Vcpu, kind: Kind, head: SendHead) -> int:
+        """Begin a send of which the constituents are not known yet; returns the handle."""
+        data = pack_send_head(head, V1_2)
+        total = len(data) + CONSTITUENT.size * head.ranges
+        result = self._first(vcpu, _SENDS[kind], total, data)
+        return handle_of(result.values[1], result.values[2])
+
+    def finish(self, vcpu: Vcpu, handle: int, ranges: Sequence[Range], sender: int) -> None:
+        """The constituents of a send that `begin` began."""
+        data = b"".join(CONSTITUENT.pack(*piece, 0) for piece in ranges)
+        try:
+            self._rest(vcpu, handle, data, sender)
+        except FfaError:
+            self.give_up(vcpu, handle, sender)
+            raise
+
+    def give_up(self, vcpu: Vcpu, handle: int, sender: int) -> None:
+        """End a send that `begin` began; the SPMC says INVALID_PARAMETERS to a fragment of no bytes, and drops it."""
+        self._spmd.call(vcpu, _registers(Function.MEM_FRAG_TX, *handle_words(handle), 0, sender << 16))
+
+    def knows(self, vcpu: Vcpu, handle: int) -> bool:
+        """Whether the SPMC still has a record; a donation that was retrieved leaves none."""
+        request = HEADER_1_1.pack(0, 0, 0, handle, 0, 0, 0, 0, b"")
+        self._memory.write(self._tx, request)
+        try:
+            self.call(vcpu, Function.MEM_RETRIEVE_REQ_32, len(request), len(request))
+        except FfaError:
+            return False
+        self.call(vcpu, Function.RX_RELEASE)
+        return True
 
     def reclaim(self, vcpu: Vcpu, handle: int, flags: int) -> None:
         """Have memory back that no partition holds any more."""

@@ -6,6 +6,7 @@ Each call parses, asks the transaction rules, makes tables, then changes pages a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from engine.arch.paging import S2AP, PageState
 from engine.ffa.abi import PAGE_SIZE, Function, handle_of, handle_words
@@ -37,7 +38,10 @@ from engine.manager.endpoint import Call, Endpoint, Handlers
 from engine.manager.manager import Manager
 from engine.manager.pages import Access
 
-_KINDS = {
+if TYPE_CHECKING:
+    from engine.hypervisor.vcpu import Vcpu
+
+KINDS = {
     Function.MEM_SHARE_32: Kind.SHARE,
     Function.MEM_SHARE_64: Kind.SHARE,
     Function.MEM_LEND_32: Kind.LEND,
@@ -45,7 +49,7 @@ _KINDS = {
     Function.MEM_DONATE_32: Kind.DONATE,
     Function.MEM_DONATE_64: Kind.DONATE,
 }
-_HANDLE_AT = slice(8, 16)
+HANDLE_AT = slice(8, 16)
 """Where every version's memory region header keeps the handle."""
 
 
@@ -61,7 +65,7 @@ class MemoryCalls:
     def handlers(self) -> Handlers:
         """What is served here."""
         served: Handlers = {
-            **dict.fromkeys(_KINDS, self._descriptor),
+            **dict.fromkeys(KINDS, self._descriptor),
             Function.MEM_RETRIEVE_REQ_32: self._descriptor,
             Function.MEM_RETRIEVE_REQ_64: self._descriptor,
             Function.MEM_RELINQUISH: self._relinquish,
@@ -78,17 +82,19 @@ class MemoryCalls:
         function, total, fragment = Function(request.args[0]), request.args[1], request.args[2]
         endpoint = request.endpoint
         size = endpoint.mailbox.check_send().size
-        more = self._incoming.check_begin(endpoint.id, total, fragment, size)
+        sender = self.transfer_of(request)
+        more = self._incoming.check_begin(sender, total, fragment, size)
         self._manager.work.sent = data = read_tx(self._manager, endpoint, fragment)
         if not more:
             return self._whole(request, function, data, None)
-        if function in _KINDS:
+        if function in KINDS:
+            self.check_room(request.vcpu)
             self._table.check_room()
-            handle = self._table.reserve()
+            handle = self.reserve(request, data)
         else:
-            require_valid(len(data) >= _HANDLE_AT.stop, f"fragment of {fragment} bytes")
-            handle = self._table.get(int.from_bytes(data[_HANDLE_AT], "little")).handle
-        self._incoming.begin(endpoint.id, handle, function, total, data)
+            require_valid(len(data) >= HANDLE_AT.stop, f"fragment of {fragment} bytes")
+            handle = self._table.get(int.from_bytes(data[HANDLE_AT], "little")).handle
+        self._incoming.begin(sender, handle, function, total, data)
         return call(Function.MEM_FRAG_RX, *handle_words(handle), len(data))
 
     def _next_in(self, request: Call) -> Result:
@@ -96,20 +102,21 @@ class MemoryCalls:
         endpoint, fragment = request.endpoint, request.args[3]
         size = endpoint.mailbox.check_send().size
         handle = handle_of(request.args[1], request.args[2])
-        self._incoming.check_append(endpoint.id, handle, fragment, size)
-        incoming = self._incoming.append(endpoint.id, read_tx(self._manager, endpoint, fragment))
+        sender = self.transfer_of(request)
+        self._incoming.check_append(sender, handle, fragment, size)
+        incoming = self._incoming.append(sender, read_tx(self._manager, endpoint, fragment))
         if not incoming.complete:
             return call(Function.MEM_FRAG_RX, *handle_words(handle), len(incoming.data))
         self._manager.work.sent = incoming.data
         try:
             function = Function(incoming.function)
-            return self._whole(request, function, incoming.data, handle if function in _KINDS else None)
+            return self._whole(request, function, incoming.data, handle if function in KINDS else None)
         except FfaError:
-            self._release(incoming)
+            self.release(incoming)
             raise
 
     def _whole(self, request: Call, function: Function, data: bytes, reserved: int | None) -> Result:
-        kind = _KINDS.get(function)
+        kind = KINDS.get(function)
         if kind is None:
             return self._retrieve(request.endpoint, data)
         return self._send(request, kind, data, reserved)
@@ -118,17 +125,18 @@ class MemoryCalls:
         """Drop an endpoint's half-done transfers."""
         incoming = self._incoming.abandon(endpoint)
         if incoming is not None:
-            self._release(incoming)
+            self.release(incoming)
         self._outgoing.abandon(endpoint)
 
-    def _release(self, incoming: Incoming) -> None:
-        if Function(incoming.function) in _KINDS:
+    def release(self, incoming: Incoming) -> None:
+        if Function(incoming.function) in KINDS:
             self._table.release(incoming.handle)
 
     # --- sending -----------------------------------------------------------------------------------
 
     def _send(self, request: Call, kind: Kind, data: bytes, reserved: int | None) -> Result:
         endpoint = request.endpoint
+        self.check_room(request.vcpu)
         region = parse_send(data, endpoint.version)
         ranges = region.composite.ranges if region.composite is not None else ()
         buffers = endpoint.mailbox.buffers
@@ -142,6 +150,17 @@ class MemoryCalls:
         endpoint.space.set_access(ranges, self._left_to_owner(plan.transaction))
         handle = commit_send(self._table, plan)
         return success_32(*handle_words(handle))
+
+    def check_room(self, _vcpu: Vcpu) -> None:
+        """Called before a new record is made: a chance to drop those that are over."""
+
+    def transfer_of(self, request: Call) -> int:
+        """Whose descriptor it is that comes in fragments."""
+        return request.caller
+
+    def reserve(self, _request: Call, _first: bytes) -> int:
+        """The handle of a send whose first fragment came; `check_room` went before. Raises FfaError."""
+        return self._table.reserve()
 
     def announce(self, _request: Call, _region: MemoryRegion, plan: SendPlan) -> SendPlan:
         """The last step that may refuse a send: a relayer tells the other world here. Raises FfaError."""

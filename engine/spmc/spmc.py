@@ -22,11 +22,11 @@ from engine.machine_file import SecureSection
 from engine.manager.buffers import BufferCalls
 from engine.manager.discovery import DiscoveryCalls
 from engine.manager.endpoint import Call, Handlers
-from engine.manager.memory_calls import MemoryCalls
 from engine.manager.server import CallServer
 from engine.spmc import paravirt
 from engine.spmc.call_chain import Context
 from engine.spmc.indirect import IndirectMessages
+from engine.spmc.memory import SecureMemory
 from engine.spmc.messages import REQUESTS, RESPONSES, Messages
 from engine.spmc.notify import SecureNotifications
 from engine.spmc.secure_manager import SecureManager
@@ -57,7 +57,7 @@ class Spmc:
         self.switching = Switching(hypervisor, self.partitions, normal, config.managed_exit)
         self.notifications = SecureNotifications(self.manager, raise_sri)
         self.switching.leaving = self.notifications.leaving
-        self._memory = MemoryCalls(self.manager)
+        self._memory = SecureMemory(self.manager)
         self.messages = Messages(
             self.partitions, self.switching, self.notifications.has_pending, self.initialized, config.max_depth
         )
@@ -103,7 +103,7 @@ class Spmc:
         return {
             **discovery,
             **BufferCalls(self.manager).handlers(),
-            **self._memory.handlers(),
+            **self._memory.from_normal(),
             **self.notifications.from_normal(),
             Function.RXTX_UNMAP: self._unmap,
             Function.MSG_SEND2: self._indirect.send,
