@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.arch.paging import PAGE, S2AP, PageState
+from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf
 from engine.ffa.abi import Function
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
 from engine.ffa.mailbox import Buffers, Filled
 from engine.ffa.ranges import Range
 from engine.ffa.registers import Result, success_32
 from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
+from engine.hypervisor.ffa_pages import page_kinds
 
 _PAGES = 0x3F
 
@@ -32,11 +33,9 @@ class BufferCalls:
     def _map(self, call: Call) -> Result:
         endpoint = call.endpoint
         buffers = endpoint.mailbox.check_map(call.args[1], call.args[2], call.args[3] & _PAGES)
-        for piece in buffer_ranges(buffers):
-            for leaf in endpoint.vm.stage2.read_pages(*piece):
-                require_valid(leaf is not None, f"{piece} is not in the caller's memory")
-                usable = leaf is not None and leaf.state is PageState.OWNED and leaf.access is S2AP.READ_WRITE
-                require_allowed(usable, f"{piece} is not the caller's alone")
+        for kinds in page_kinds(endpoint.vm, buffer_ranges(buffers)):
+            require_valid(None not in kinds, "a buffer is not in the caller's memory")
+            require_allowed(all(leaf is not None and _usable(leaf) for leaf in kinds), "a buffer is not the caller's")
         endpoint.mailbox.map(buffers)
         return success_32()
 
@@ -44,6 +43,10 @@ class BufferCalls:
         call.endpoint.mailbox.check_release()
         call.endpoint.mailbox.release()
         return success_32()
+
+
+def _usable(leaf: S2Leaf) -> bool:
+    return leaf.state is PageState.OWNED and leaf.access is S2AP.READ_WRITE
 
 
 def buffer_ranges(buffers: Buffers) -> tuple[Range, Range]:

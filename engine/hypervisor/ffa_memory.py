@@ -1,6 +1,7 @@
 """MEM_SHARE, LEND, DONATE, RETRIEVE_REQ, RELINQUISH, RECLAIM and their fragments, between VMs and the stub's SPs.
 
-Each call parses, asks the transaction rules, makes tables, then changes pages and records, which cannot fail.
+Each call parses, asks the transaction rules, plans its change of pages, then makes it and keeps record of it, which
+cannot fail.
 """
 
 from __future__ import annotations
@@ -127,10 +128,10 @@ class MemoryCalls:
         found = pages.inspect(endpoint.vm, ranges, () if buffers is None else buffer_ranges(buffers))
         visible = self._relay.visible(endpoint.id)
         plan = check_send(self._table, region, kind, endpoint.id, visible, found, reserved)
-        pages.prepare(endpoint.vm, ranges)
+        make = pages.plan_access(endpoint.vm, ranges, self._left_to_owner(plan.transaction))
         if plan.zero:
             pages.zero_pages(self._relay.memory, pages.physical_pages(endpoint.vm, ranges))
-        pages.set_access(endpoint.vm, ranges, self._left_to_owner(plan.transaction))
+        make()
         handle = commit_send(self._table, plan)
         return success_32(*handle_words(handle))
 
@@ -163,10 +164,9 @@ class MemoryCalls:
         """The pages into the borrower's map; the last step that may refuse."""
         ranges, record = plan.borrower.ranges, plan.transaction
         pages.check_vacant(endpoint.vm, ranges)
-        pages.prepare(endpoint.vm, ranges)
         granted = plan.borrower.granted or plan.borrower.offered
         state = PageState.OWNED if plan.ends else PageState.SHARED_BORROWED
-        pages.map_pages(endpoint.vm, ranges, self._physical(record), _borrowed(granted, state))
+        pages.plan_map(endpoint.vm, ranges, self._physical(record), _borrowed(granted, state))()
 
     def _physical(self, record: Transaction) -> list[int]:
         return pages.physical_pages(self._relay.endpoints[record.owner].vm, record.ranges)
@@ -196,7 +196,7 @@ class MemoryCalls:
     def _give_back(self, plan: RelinquishPlan) -> None:
         borrower = self._relay.endpoints.get(plan.endpoint)
         if borrower is not None:
-            pages.unmap_pages(borrower.vm, plan.ranges)
+            pages.plan_unmap(borrower.vm, plan.ranges)()
         if plan.zero:
             pages.zero_pages(self._relay.memory, self._physical(plan.transaction))
         if plan.ends:
@@ -215,7 +215,7 @@ class MemoryCalls:
         """The pages are the owner's alone again."""
         access = S2AP.READ_WRITE if record.owner_writable else S2AP.READ
         owner = self._relay.endpoints[record.owner].vm
-        pages.set_access(owner, record.ranges, Access(access, record.owner_executable, PageState.OWNED))
+        pages.plan_access(owner, record.ranges, Access(access, record.owner_executable, PageState.OWNED))()
 
     def teardown(self, endpoint: Endpoint) -> None:
         """An endpoint ended: borrowed pages go back, its own come back as soon as no borrower has them."""

@@ -48,6 +48,7 @@ class Vm:
         self.state = VmRunState.OFF
         self.detail = "not started"
         self.core = Core(memory, client(self))
+        stage2.invalidate = self.core.flush_tlb
         self.loaded: Vcpu | None = None
         self.hcr = 0
         """HCR_EL2 as the engine has it; 0 after another vCPU was loaded."""

@@ -84,6 +84,7 @@ IMAGES: dict[str, Image] = {
             "lib/ffa.c",
         )
     ),
+    "ffa_bench": Image(("ffa/bench.c", "lib/ffa.c")),
     "nowhere": Image(("faulty.c",), ("NOWHERE",)),
     "notables": Image(("faulty.c",), ("NOTABLES",)),
     "exloop": Image(("faulty.c",), ("EXLOOP",)),

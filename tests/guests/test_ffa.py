@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from engine import config, paths
 from engine.events import FfaAnswer, FfaCall
+from tests.bench.guests import ffa_rounds
 from tests.support.machines import Bench
 
 MACHINE = paths.machines_dir() / "ffa-vms.toml"
@@ -46,6 +48,12 @@ def test_two_runs_are_the_same_and_leave_nothing_behind() -> None:
     assert first.system.ffa is not None
     assert not first.system.ffa.relay.table.records
     assert not first.system.ffa.relay.table.reserved
+
+
+@pytest.mark.parametrize("mode", ["version", "share pages=1", "share pages=512"])
+def test_every_measurement_of_calls_ends(tmp_path: Path, mode: str) -> None:
+    """All rounds succeed, or the guest's verdict is another one."""
+    assert ffa_rounds(tmp_path, mode, 3, runs=1).instructions > 0
 
 
 def test_every_call_is_an_event() -> None:
