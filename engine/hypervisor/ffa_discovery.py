@@ -20,7 +20,7 @@ from engine.ffa.partition_info import (
     uuid_from_words,
 )
 from engine.ffa.registers import Result, console_text, rxtx_feature, success_32, success_wide, version_result
-from engine.ffa.version import V1_2
+from engine.ffa.version import V1_1, V1_2, Version
 from engine.hypervisor.ffa_buffers import fill_rx
 from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
 
@@ -58,21 +58,21 @@ class DiscoveryCalls:
     def _features(self, call: Call) -> Result:
         wanted = call.args[1]
         if not wanted & _IS_FUNCTION:
-            return success_32(self._interrupt(wanted))
+            return success_32(self._interrupt(wanted, call.endpoint.version))
         known = function(wanted)
         served = known is not None and since(known) <= call.endpoint.version
         if known is None or not served or not (known in _ANSWERS or self._supported(known)):
             raise FfaError(Code.NOT_SUPPORTED, f"0x{wanted:x} is not served")
         return success_32(*self._details(known, call.endpoint))
 
-    def _interrupt(self, feature: int) -> int:
-        """INTIDs of features; managed exit is for SPs."""
+    def _interrupt(self, feature: int, version: Version) -> int:
+        """INTIDs of features, which came with notifications in v1.1; managed exit is for SPs."""
         found = {
             int(FeatureId.NOTIFICATION_PENDING_INTERRUPT): self._relay.config.npi,
             int(FeatureId.SCHEDULE_RECEIVER_INTERRUPT): self._relay.config.sri,
         }.get(feature)
-        if found is None:
-            raise FfaError(Code.NOT_SUPPORTED, f"feature {feature} is not for VMs")
+        if found is None or version < V1_1:
+            raise FfaError(Code.NOT_SUPPORTED, f"feature {feature} is not for VMs of v{version}")
         return found
 
     def _details(self, known: Function, endpoint: Endpoint) -> tuple[int, ...]:

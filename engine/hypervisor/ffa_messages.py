@@ -12,7 +12,7 @@ from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import pack_message, parse_message
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.registers import Result, call, interrupt, is_wide, success_32
-from engine.ffa.version import V1_2
+from engine.ffa.version import V1_1, V1_2
 from engine.hypervisor.ffa_buffers import fill_rx, read_tx
 from engine.hypervisor.ffa_chains import CallChains, leave
 from engine.hypervisor.ffa_endpoints import Call, Endpoint, Handlers, Relay
@@ -164,6 +164,7 @@ class MessageCalls:
         require_valid(message.sender == endpoint.id, f"0x{endpoint.id:x} sends as 0x{message.sender:x}")
         require_allowed(message.receiver not in self._relay.stubs, "stub partitions have no RX buffer")
         peer = self._relay.peer(endpoint.id, message.receiver)
+        require_allowed(peer.version >= V1_1, "the receiver does not know indirect messages")
         data = pack_message(message, peer.version)
         peer.mailbox.check_fill(len(data))
         fill_rx(self._relay, peer, data, Filled(RxContent.MESSAGE, endpoint.id, len(data)))

@@ -79,8 +79,11 @@ IMAGES: dict[str, Image] = {
             "ffa/memory.c",
             "ffa/messages.c",
             "ffa/notifications.c",
+            "ffa/numbered.c",
             "ffa/peer.c",
             "ffa/setup.c",
+            "ffa/shares.c",
+            "ffa/versions.c",
             "lib/ffa.c",
         )
     ),

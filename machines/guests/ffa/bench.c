@@ -24,6 +24,7 @@ static void setup(void)
 
 static void describe(uint32_t pages, uint64_t handle)
 {
+    region.version = FFA_V1_2;
     region.sender = CLIENT;
     region.attributes = pages ? FFA_NORMAL_WB_ISH : 0;
     region.handle = handle;
