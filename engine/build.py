@@ -19,7 +19,8 @@ from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.psci import Psci
-from engine.hypervisor.stage2 import Stage2, TableAllocator
+from engine.hypervisor.stage2 import Stage2
+from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vgic import VGic

@@ -16,7 +16,8 @@ from engine.ffa.mailbox import Mailbox
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
 from engine.hypervisor.partition import Partition
-from engine.hypervisor.stage2 import Stage2, TableAllocator
+from engine.hypervisor.stage2 import Stage2
+from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
 from engine.monitor.boot import load_packages
 from engine.monitor.spmd import Spmd

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 PAGE = 4096
 BLOCK_2M = 2 << 20
@@ -108,8 +111,28 @@ def is_leaf(descriptor: int, level: int) -> bool:
     return level > 0 and descriptor & 3 == VALID
 
 
-@dataclass(frozen=True, slots=True)
-class WalkStep:
+_TABLE = struct.Struct(f"<{ENTRIES}Q")
+
+
+@lru_cache(maxsize=32)
+def split(descriptor: int, level: int) -> bytes:
+    """The table of the next level that maps what a block at level 1 or 2 maps, in the same way."""
+    step = level_size(level + 1)
+    first = descriptor | (TABLE_OR_PAGE if level + 1 == LEVELS - 1 else 0)
+    return _TABLE.pack(*range(first, first + ENTRIES * step, step))
+
+
+def fold(pages: bytes | bytearray) -> int | None:
+    """The level 2 block that maps what a table of pages maps, in the same way; None where no block can."""
+    first, last = (int.from_bytes(pages[at : at + 8], "little") for at in (0, PAGE - 8))
+    aligned = first & VALID and not first & ADDRESS_MASK & (BLOCK_2M - 1)
+    if not aligned or last - first != BLOCK_2M - PAGE:
+        return None
+    block = first & ~TABLE_OR_PAGE
+    return block if pages == split(block, LEVELS - 2) else None
+
+
+class WalkStep(NamedTuple):
     """One entry looked at during a walk."""
 
     level: int

@@ -167,6 +167,7 @@ class MessageCalls:
         require_valid(message.sender == endpoint.id, f"0x{endpoint.id:x} sends as 0x{message.sender:x}")
         require_allowed(message.receiver not in self._relay.stubs, "stub partitions have no RX buffer")
         peer = self._relay.peer(endpoint.id, message.receiver)
+        require_allowed(peer.version >= V1_1, "the receiver does not speak v1.1")
         data = pack_message(message, peer.version)
         peer.mailbox.check_fill(len(data))
         fill_rx(self._relay, peer, data, Filled(RxContent.MESSAGE, endpoint.id, len(data)))

@@ -88,6 +88,7 @@ class Partition(ABC):
         self.state = VmRunState.OFF
         self.detail = "not started"
         self.core = Core(memory, client(self))
+        stage2.invalidate = self.flush_tlb
         self.loaded: Vcpu | None = None
         self.hcr = 0
         """HCR_EL2 as the engine has it; 0 after another vCPU was loaded."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,9 +20,11 @@ from engine.arch.paging import (
     is_leaf,
     is_table,
     level_size,
+    split,
     walk,
 )
 from engine.board.memory import Memory
+from engine.hypervisor.stage2_tables import TableAllocator, TableMemoryExhaustedError
 
 VMID_SHIFT = 48
 VTCR_EL2 = (
@@ -37,8 +40,12 @@ IPA_BITS: Final = 39
 _BLOCK_LEVEL, _PAGE_LEVEL = 2, 3
 
 
-class TableMemoryExhaustedError(Exception):
-    """The firmware's carve-out holds no more translation tables."""
+def by_table(ipa: int, pages: int) -> Iterator[tuple[int, int]]:
+    """A range cut where tables of pages end: (first IPA, pages)."""
+    while pages:
+        count = min(pages, (BLOCK_2M - ipa % BLOCK_2M) // PAGE)
+        yield ipa, count
+        ipa, pages = ipa + count * PAGE, pages - count
 
 
 def _pieces(ipa: int, address: int, size: int) -> Iterator[tuple[int, int]]:
@@ -51,45 +58,15 @@ def _pieces(ipa: int, address: int, size: int) -> Iterator[tuple[int, int]]:
         offset += level_size(level)
 
 
-class TableAllocator:
-    """Zeroed 4 KB pages for translation tables out of the firmware's own memory."""
-
-    def __init__(self, memory: Memory, base: int, end: int) -> None:
-        self._memory = memory
-        self._next = base
-        self._end = end
-        self._free: list[int] = []
-
-    def take(self) -> int:
-        """Address of a zeroed page; raises TableMemoryExhaustedError."""
-        if self._free:
-            page = self._free.pop()
-        elif self._next < self._end:
-            page, self._next = self._next, self._next + PAGE
-        else:
-            raise TableMemoryExhaustedError(f"all of the translation table memory up to {self._end:#x} is in use")
-        self._memory.fill_zero(page, PAGE)
-        return page
-
-    def give_back(self, page: int) -> None:
-        self._free.append(page)
-
-
-def _by_table(ipa: int, pages: int) -> Iterator[tuple[int, int]]:
-    """A range cut where tables of pages end: (first IPA, pages)."""
-    while pages:
-        count = min(pages, (BLOCK_2M - ipa % BLOCK_2M) // PAGE)
-        yield ipa, count
-        ipa, pages = ipa + count * PAGE, pages - count
-
-
 class Stage2:
     """IPA -> PA for one partition. The tables in RAM are the only record: every query reads them."""
 
     def __init__(self, memory: Memory, tables: TableAllocator, vmid: int) -> None:
-        self._memory = memory
-        self._tables = tables
+        self.memory = memory
+        self.tables = tables
         self.vmid = vmid
+        self.invalidate: Callable[[], None] = lambda: None
+        """TLBI VMALLS12E1IS: makes the engine of the partition forget its translations."""
         self.root = tables.take()
         self.entries_written = 0
         """Table entries ever written, a measure of what changes cost."""
@@ -119,7 +96,7 @@ class Stage2:
             raise
 
     def _write(self, entry: int, value: int) -> None:
-        self._memory.write_u64(entry, value)
+        self.memory.write_u64(entry, value)
         self.entries_written += 1
 
     def _anything_in(self, start: int, end: int) -> bool:
@@ -136,31 +113,47 @@ class Stage2:
         table = self.root
         for above in range(START_LEVEL, level):
             slot = table + 8 * index(ipa, above)
-            descriptor = self._memory.read_u64(slot)
+            descriptor = self.memory.read_u64(slot)
             if not is_table(descriptor, above):
                 descriptor = self._make_table(slot, descriptor, above)
             table = descriptor & ADDRESS_MASK
         return table + 8 * index(ipa, level)
 
     def _make_table(self, slot: int, descriptor: int, level: int) -> int:
-        """Replace an invalid entry or a block by a table that maps the same; the caller flushes the TLB."""
-        page = self._tables.take()
+        """Replace an invalid entry or a block by a table that maps the same."""
+        page = self.tables.take()
         if is_leaf(descriptor, level):
-            leaf = S2Leaf.decode(descriptor, level)
-            step = level_size(level + 1)
-            for n in range(ENTRIES):
-                part = replace(leaf, address=leaf.address + n * step)
-                self._write(page + 8 * n, part.encode(level + 1))
+            self.memory.write(page, split(descriptor, level))
+            self.entries_written += ENTRIES
+            self._write(slot, 0)
+            self.invalidate()
         table = page | TABLE_OR_PAGE | VALID
-        self._write(slot, 0)
         self._write(slot, table)
         return table
+
+    def block_entry(self, ipa: int) -> int:
+        """Address of the level 2 entry for an IPA, making the table that holds it.
+
+        Raises TableMemoryExhaustedError.
+        """
+        return self._entry(ipa, _BLOCK_LEVEL)
+
+    def prune(self, ipa: int) -> None:
+        """Give back the table that holds the level 2 entry for an IPA, if it maps nothing."""
+        steps = self.walk(ipa)
+        if len(steps) <= _BLOCK_LEVEL - START_LEVEL:
+            return
+        table = steps[_BLOCK_LEVEL - START_LEVEL].entry_address & ADDRESS_MASK
+        if self.memory.read(table, PAGE) == bytes(PAGE):
+            self._write(steps[0].entry_address, 0)
+            self.invalidate()
+            self.tables.give_back(table)
 
     def walk(self, ipa: int) -> list[WalkStep]:
         """The entries that a walk of an IPA looks at; none for an IPA that is too wide."""
         if ipa >> IPA_BITS:
             return []
-        return walk(self._memory.read_u64, self.root, ipa, START_LEVEL)
+        return walk(self.memory.read_u64, self.root, ipa, START_LEVEL)
 
     def lookup(self, ipa: int) -> S2Leaf | None:
         """The leaf that maps an IPA, or None."""
@@ -177,64 +170,24 @@ class Stage2:
         step = steps[-1]
         return S2Leaf.decode(step.descriptor, step.level).address + ipa % level_size(step.level)
 
-    def set_page(self, ipa: int, leaf: S2Leaf | None) -> None:
-        """Set or (None) remove the leaf of one page, splitting a block; the caller flushes the TLB."""
-        value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
-        self._write(self._entry(ipa, _PAGE_LEVEL), value)
+    def read_pages(self, ipa: int, pages: int) -> Iterator[Sequence[int]]:
+        """A page descriptor for each page of a range, also where blocks map them; 0 where nothing is mapped.
 
-    def prepare(self, ipa: int, pages: int) -> None:
-        """Make page entries for a range, splitting blocks, so that `write_pages` cannot fail.
-
-        Raises TableMemoryExhaustedError; what is mapped, and how, has not changed then either.
+        They come in parts, one for each 2 MB that the range touches: a guest may name more pages than there are.
         """
-        for first, _ in _by_table(ipa, pages):
-            self._entry(first, _PAGE_LEVEL)
+        return (self._read_pages(first, count) for first, count in by_table(ipa, pages))
 
-    def release(self, ipa: int, pages: int) -> None:
-        """Give back page tables of a range that map nothing."""
-        for first, _ in _by_table(ipa, pages):
-            self._give_back_if_empty(first)
-
-    def read_pages(self, ipa: int, pages: int) -> Iterator[S2Leaf | None]:
-        """What maps each page of a range: one walk for each 2 MB."""
-        for first, count in _by_table(ipa, pages):
-            steps = self.walk(first)
-            if not steps or steps[-1].level < _PAGE_LEVEL:
-                yield from self._of_block(first, count, steps)
-                continue
-            entry = steps[-1].entry_address
-            for slot in range(entry, entry + 8 * count, 8):
-                descriptor = self._memory.read_u64(slot)
-                yield S2Leaf.decode(descriptor, _PAGE_LEVEL) if is_leaf(descriptor, _PAGE_LEVEL) else None
-
-    def _of_block(self, ipa: int, count: int, steps: list[WalkStep]) -> Iterator[S2Leaf | None]:
-        if not steps or not is_leaf(steps[-1].descriptor, steps[-1].level):
-            yield from (None for _ in range(count))
-            return
-        block = S2Leaf.decode(steps[-1].descriptor, steps[-1].level)
-        base = block.address + ipa % level_size(steps[-1].level)
-        yield from (replace(block, address=base + n * PAGE) for n in range(count))
-
-    def write_pages(self, ipa: int, leaves: Sequence[S2Leaf | None]) -> None:
-        """Set the leaves of consecutive pages, which `prepare` made entries for; the caller flushes the TLB."""
-        position = 0
-        for first, count in _by_table(ipa, len(leaves)):
-            entry = self._entry(first, _PAGE_LEVEL)
-            for offset, leaf in enumerate(leaves[position : position + count]):
-                value = 0 if leaf is None else leaf.encode(_PAGE_LEVEL)
-                self._write(entry + 8 * offset, value)
-            position += count
-            self._give_back_if_empty(first)
-
-    def _give_back_if_empty(self, ipa: int) -> None:
-        """A table of pages that maps nothing returns to the allocator."""
+    def _read_pages(self, ipa: int, count: int) -> Sequence[int]:
         steps = self.walk(ipa)
-        if not steps or steps[-1].level != _PAGE_LEVEL:
-            return
-        table = steps[-1].entry_address & ADDRESS_MASK
-        if not any(self._memory.read(table, PAGE)):
-            self._write(steps[-2].entry_address, 0)
-            self._tables.give_back(table)
+        if not steps:
+            return (0,) * count
+        last = steps[-1]
+        if last.level == _PAGE_LEVEL:
+            return struct.unpack(f"<{count}Q", self.memory.read(last.entry_address, 8 * count))
+        if not is_leaf(last.descriptor, last.level):
+            return (0,) * count
+        first = (last.descriptor | TABLE_OR_PAGE) + ipa % level_size(last.level)
+        return range(first, first + count * PAGE, PAGE)
 
     def leaves(self) -> Iterator[tuple[int, int, S2Leaf]]:
         """(ipa, size, leaf) of everything mapped, in address order."""
@@ -242,7 +195,7 @@ class Stage2:
 
     def _leaves(self, table: int, level: int, base: int) -> Iterator[tuple[int, int, S2Leaf]]:
         for n in range(ENTRIES):
-            descriptor = self._memory.read_u64(table + 8 * n)
+            descriptor = self.memory.read_u64(table + 8 * n)
             ipa = base + n * level_size(level)
             if is_table(descriptor, level):
                 yield from self._leaves(descriptor & ADDRESS_MASK, level + 1, ipa)

@@ -20,7 +20,7 @@ from engine.ffa.partition_info import (
     uuid_from_words,
 )
 from engine.ffa.registers import Result, console_text, rxtx_feature, success_32, success_wide, version_result
-from engine.ffa.version import V1_2
+from engine.ffa.version import V1_1, V1_2
 from engine.manager.buffers import fill_rx
 from engine.manager.endpoint import Call, Endpoint, Handlers
 from engine.manager.manager import Manager
@@ -59,18 +59,18 @@ class DiscoveryCalls:
     def _features(self, call: Call) -> Result:
         wanted = call.args[1]
         if not wanted & _IS_FUNCTION:
-            return success_32(self._interrupt(call.caller, wanted))
+            return success_32(self._interrupt(call.endpoint, wanted))
         known = function(wanted)
         served = known is not None and since(known) <= call.endpoint.version
         if known is None or not served or not (known in _ANSWERS or self._supported(known)):
             raise FfaError(Code.NOT_SUPPORTED, f"0x{wanted:x} is not served")
         return success_32(*self._details(known, call.endpoint))
 
-    def _interrupt(self, caller: int, feature: int) -> int:
-        """INTIDs of features."""
-        found = self._manager.feature_intid(caller, feature)
-        if found is None:
-            raise FfaError(Code.NOT_SUPPORTED, f"feature {feature} is not for 0x{caller:x}")
+    def _interrupt(self, endpoint: Endpoint, feature: int) -> int:
+        """INTIDs of features, which came with notifications in v1.1."""
+        found = self._manager.feature_intid(endpoint.id, feature)
+        if found is None or endpoint.version < V1_1:
+            raise FfaError(Code.NOT_SUPPORTED, f"feature {feature} is not for 0x{endpoint.id:x}, v{endpoint.version}")
         return found
 
     def _details(self, known: Function, endpoint: Endpoint) -> tuple[int, ...]:

@@ -143,11 +143,11 @@ class MemoryCalls:
         found = endpoint.space.inspect(ranges, () if buffers is None else buffer_ranges(buffers))
         caller = region.sender if endpoint.speaks_for(region.sender) else endpoint.id
         plan = check_send(self._table, region, kind, caller, self._manager.visible(caller), found, reserved)
-        endpoint.space.prepare(ranges)
+        make = endpoint.space.plan_access(ranges, self._left_to_owner(plan.transaction))
         plan = self.announce(request, region, plan)
         if plan.zero:
             self._clear(endpoint.space.physical(ranges))
-        endpoint.space.set_access(ranges, self._left_to_owner(plan.transaction))
+        make()
         handle = commit_send(self._table, plan)
         return success_32(*handle_words(handle))
 
@@ -203,10 +203,9 @@ class MemoryCalls:
         """The pages into the borrower's map; the last step that may refuse."""
         ranges, record = plan.borrower.ranges, plan.transaction
         endpoint.space.check_vacant(ranges)
-        endpoint.space.prepare(ranges)
         granted = plan.borrower.granted or plan.borrower.offered
         state = PageState.OWNED if plan.ends else PageState.SHARED_BORROWED
-        endpoint.space.map(ranges, self._physical(record), pages.borrowed(granted, state))
+        endpoint.space.plan_map(ranges, self._physical(record), pages.borrowed(granted, state))()
 
     def _physical(self, record: Transaction) -> list[int]:
         return self._manager.owner(record.owner).space.physical(record.ranges)
@@ -238,7 +237,7 @@ class MemoryCalls:
     def _give_back(self, plan: RelinquishPlan) -> None:
         borrower = self._manager.endpoints.get(plan.endpoint)
         if borrower is not None:
-            borrower.space.unmap(plan.ranges)
+            borrower.space.plan_unmap(plan.ranges)()
         if plan.zero:
             self._clear(self._physical(plan.transaction))
         if plan.ends:
@@ -259,7 +258,7 @@ class MemoryCalls:
         """The pages are the owner's alone again."""
         access = S2AP.READ_WRITE if record.owner_writable else S2AP.READ
         owner = self._manager.owner(record.owner).space
-        owner.set_access(record.ranges, Access(access, record.owner_executable, PageState.OWNED))
+        owner.plan_access(record.ranges, Access(access, record.owner_executable, PageState.OWNED))()
 
     def teardown(self, endpoint: Endpoint) -> None:
         """An endpoint ended: borrowed pages go back, its own come back as soon as no borrower has them."""

@@ -1,15 +1,16 @@
 """Page ownership in the stage-2 tables: the only judge of who may touch shared memory.
 
-Software bits [56:55] keep the state (Owned, SharedOwned, SharedBorrowed, Donated), S2AP and XN enforce it. `prepare`
-makes every table first and may fail; the rest cannot, so nothing is ever half done.
+Software bits [56:55] keep the state (Owned, SharedOwned, SharedBorrowed, Donated), S2AP and XN enforce it. A change is
+planned first, which may fail, and then made, which cannot: nothing is ever half done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf, S2Memory
+from engine.arch.paging import ADDRESS_MASK, PAGE, S2AP, PageState, S2Leaf, S2Memory
 from engine.board.memory import Memory
 from engine.board.memory_map import RAM_BASE
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
@@ -17,7 +18,11 @@ from engine.ffa.memory import Data, Instruction, Permissions
 from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
 from engine.hypervisor.partition import Partition
-from engine.hypervisor.stage2 import IPA_BITS, TableMemoryExhaustedError
+from engine.hypervisor.stage2 import IPA_BITS
+from engine.hypervisor.stage2_edit import PageEdit
+from engine.hypervisor.stage2_tables import TableMemoryExhaustedError
+
+_PAGE_LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,76 +46,82 @@ def borrowed(granted: Permissions, state: PageState) -> Access:
 
 def inspect(vm: Partition, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
     """What a VM's tables say of pages it wants to send; it may not send `reserved` ones (its buffers)."""
-    kinds: set[tuple[S2AP, bool, S2Memory, PageState, bool]] = set()
-    for leaf in _leaves(vm, ranges):
-        if leaf is None:
+    leaves: set[S2Leaf | None] = set()
+    for kinds in page_kinds(vm, ranges):
+        if None in kinds:
             return OwnerPages(mapped=False)
-        kinds.add((leaf.access, leaf.execute, leaf.memory, leaf.state, leaf.address >= RAM_BASE))
+        leaves |= kinds
+    mapped = [leaf for leaf in leaves if leaf is not None]
     free = not any(piece.overlaps(other) for piece in ranges for other in reserved)
+    worlds = _worlds(vm, ranges)
     return OwnerPages(
-        exclusive=free and all(state is PageState.OWNED for *_, state, _ in kinds),
-        uniform=len(kinds) == 1,
-        writable=all(access is S2AP.READ_WRITE for access, *_ in kinds),
-        executable=all(execute for _, execute, *_ in kinds),
-        device=any(memory is S2Memory.DEVICE_nGnRE for _, _, memory, *_ in kinds),
-        non_secure=all(normal for *_, normal in kinds),
+        exclusive=free and all(leaf.state is PageState.OWNED for leaf in mapped),
+        uniform=len(mapped) == 1 and len(worlds) == 1,
+        writable=all(leaf.access is S2AP.READ_WRITE for leaf in mapped),
+        executable=all(leaf.execute for leaf in mapped),
+        device=any(leaf.memory is S2Memory.DEVICE_nGnRE for leaf in mapped),
+        non_secure=worlds == {True},
     )
+
+
+def _worlds(vm: Partition, ranges: Sequence[Range]) -> set[bool]:
+    """Whether mapped pages are Non-secure memory; a VM has no other."""
+    return {address >= RAM_BASE for address in physical_pages(vm, ranges)} if vm.secure else {True}
+
+
+def page_kinds(vm: Partition, ranges: Iterable[Range]) -> Iterator[set[S2Leaf | None]]:
+    """The ways in which pages are mapped, as leaves at address 0, None where some are not: one set for each 2 MB."""
+    for piece in ranges:
+        for entries in vm.stage2.read_pages(*piece):
+            kinds = {entry & ~ADDRESS_MASK for entry in entries}
+            yield {S2Leaf.decode(kind, _PAGE_LEVEL) if kind else None for kind in kinds}
 
 
 def check_vacant(vm: Partition, ranges: Sequence[Range]) -> None:
     """Whether pages may be mapped there: DENIED where something is, INVALID_PARAMETERS past the address space."""
     for piece in ranges:
         require_valid(piece.end <= 1 << IPA_BITS, f"{piece} is past {IPA_BITS} bits of address")
-        vacant = all(leaf is None or leaf.state is PageState.DONATED for leaf in vm.stage2.read_pages(*piece))
+        found = itertools.chain.from_iterable(page_kinds(vm, [piece]))
+        vacant = all(leaf is None or leaf.state is PageState.DONATED for leaf in found)
         require_allowed(vacant, f"{piece} is occupied")
         require_allowed(not vm.bus.overlaps(piece.address, piece.end), f"a device is in {piece}")
 
 
+def _entries(vm: Partition, piece: Range) -> list[int]:
+    """The page descriptors of a range that is all mapped, or was found vacant."""
+    return list(itertools.chain.from_iterable(vm.stage2.read_pages(*piece)))
+
+
 def physical_pages(vm: Partition, ranges: Sequence[Range]) -> list[int]:
     """Physical address of every page of mapped ranges."""
-    return [leaf.address for leaf in _leaves(vm, ranges) if leaf is not None]
+    return [entry & ADDRESS_MASK for piece in ranges for entry in _entries(vm, piece) if entry]
 
 
-def prepare(vm: Partition, ranges: Sequence[Range]) -> None:
-    """Make page entries for every page; NO_MEMORY where the tables do not suffice."""
-    try:
-        for piece in ranges:
-            vm.stage2.prepare(*piece)
-    except TableMemoryExhaustedError as error:
-        tidy(vm, ranges)
-        raise FfaError(Code.NO_MEMORY, str(error)) from None
-    vm.flush_tlb()
+Change = Callable[[], None]
+"""Makes a change that was planned; cannot fail."""
 
 
-def tidy(vm: Partition, ranges: Sequence[Range]) -> None:
-    """Undo `prepare`: give back tables that map nothing."""
-    for piece in ranges:
-        vm.stage2.release(*piece)
+def plan_access(vm: Partition, ranges: Sequence[Range], access: Access) -> Change:
+    """Change how a VM may use pages it has. NO_MEMORY where the tables do not suffice."""
+    return _plan(vm, [(piece.address, _with_access(_entries(vm, piece), access)) for piece in ranges])
 
 
-def set_access(vm: Partition, ranges: Sequence[Range], access: Access) -> None:
-    """Change how a VM may use pages it has; `prepare` went before."""
-    for piece in ranges:
-        _write(vm, piece, [None if leaf is None else access.of(leaf) for leaf in vm.stage2.read_pages(*piece)])
-    vm.flush_tlb()
+def _with_access(entries: Sequence[int], access: Access) -> list[int]:
+    kinds = {entry & ~ADDRESS_MASK for entry in entries} - {0}
+    new = {kind: access.of(S2Leaf.decode(kind, _PAGE_LEVEL)).encode(_PAGE_LEVEL) for kind in kinds} | {0: 0}
+    return [new[entry & ~ADDRESS_MASK] | entry & ADDRESS_MASK for entry in entries]
 
 
-def map_pages(vm: Partition, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
-    """Give pages to a VM; `check_vacant` and `prepare` went before."""
-    position = 0
-    for piece in ranges:
-        here = physical[position : position + piece.pages]
-        leaves = (S2Leaf(address, access.access, access.execute, access.state) for address in here)
-        _write(vm, piece, list(leaves))
-        position += piece.pages
-    vm.flush_tlb()
+def plan_map(vm: Partition, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> Change:
+    """Give pages to a VM, where `check_vacant` found room. NO_MEMORY where the tables do not suffice."""
+    kind = access.of(S2Leaf(0)).encode(_PAGE_LEVEL)
+    entries = iter([kind | address for address in physical])
+    return _plan(vm, [(piece.address, list(itertools.islice(entries, piece.pages))) for piece in ranges])
 
 
-def unmap_pages(vm: Partition, ranges: Sequence[Range]) -> None:
+def plan_unmap(vm: Partition, ranges: Sequence[Range]) -> Change:
     """Take pages from a VM."""
-    for piece in ranges:
-        _write(vm, piece, [None] * piece.pages)
-    vm.flush_tlb()
+    return _plan(vm, [(piece.address, [0] * piece.pages) for piece in ranges])
 
 
 def zero_pages(memory: Memory, physical: Sequence[int]) -> None:
@@ -119,21 +130,23 @@ def zero_pages(memory: Memory, physical: Sequence[int]) -> None:
         memory.fill_zero(address, PAGE)
 
 
-def _leaves(vm: Partition, ranges: Sequence[Range]) -> Iterator[S2Leaf | None]:
-    for piece in ranges:
-        yield from vm.stage2.read_pages(*piece)
+def _plan(vm: Partition, runs: Sequence[tuple[int, Sequence[int]]]) -> Change:
+    """Entries to set; code translated from pages that are or were executable may be another engine's by now."""
+    try:
+        edit = PageEdit(vm.stage2, runs)
+    except TableMemoryExhaustedError as error:
+        raise FfaError(Code.NO_MEMORY, str(error)) from None
+    stale = _joined(edit.executable())
+
+    def make() -> None:
+        edit.apply()
+        if stale:
+            vm.core.drop_code(stale)
+
+    return make
 
 
-def _write(vm: Partition, piece: Range, leaves: list[S2Leaf | None]) -> None:
-    """Set entries; code translated from pages that are or were executable may be another engine's by now."""
-    before = vm.stage2.read_pages(*piece)
-    stale = [leaf for pair in zip(before, leaves, strict=True) for leaf in pair if leaf is not None and leaf.execute]
-    vm.stage2.write_pages(piece.address, leaves)
-    if stale:
-        vm.core.drop_code(_runs(sorted({leaf.address for leaf in stale})))
-
-
-def _runs(pages: Sequence[int]) -> list[tuple[int, int]]:
+def _joined(pages: Sequence[int]) -> list[tuple[int, int]]:
     """(address, size) of consecutive pages."""
     runs: list[tuple[int, int]] = []
     for page in pages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from engine.arch.paging import PAGE, S2AP, PageState
+from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf
 from engine.board.memory import Memory
 from engine.ffa.abi import is_secure
 from engine.ffa.errors import require_allowed, require_valid
@@ -13,7 +13,7 @@ from engine.ffa.ranges import Range
 from engine.ffa.sending import OwnerPages
 from engine.ffa.transactions import TransactionTable
 from engine.manager import pages
-from engine.manager.pages import Access
+from engine.manager.pages import Access, Change
 
 if TYPE_CHECKING:
     from engine.hypervisor.partition import Partition
@@ -31,17 +31,14 @@ class AddressSpace(Protocol):
     def check_exclusive(self, piece: Range) -> None:
         """Whether a range is its own, alone and writable; raises FfaError."""
 
-    def prepare(self, ranges: Sequence[Range]) -> None:
-        """Make room for changes, which cannot fail then; raises FfaError."""
+    def plan_access(self, ranges: Sequence[Range], access: Access) -> Change:
+        """To change how it may use pages it has; raises FfaError where it cannot be done, which making it then can."""
 
-    def set_access(self, ranges: Sequence[Range], access: Access) -> None:
-        """Change how it may use pages it has."""
+    def plan_map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> Change:
+        """To give it pages, where `check_vacant` found room; raises FfaError."""
 
-    def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
-        """Give it pages."""
-
-    def unmap(self, ranges: Sequence[Range]) -> None:
-        """Take pages from it."""
+    def plan_unmap(self, ranges: Sequence[Range]) -> Change:
+        """To take pages from it."""
 
     def physical(self, ranges: Sequence[Range]) -> list[int]:
         """Physical address of every page of mapped ranges."""
@@ -66,22 +63,18 @@ class Stage2Space:
         pages.check_vacant(self._partition, ranges)
 
     def check_exclusive(self, piece: Range) -> None:
-        for leaf in self._partition.stage2.read_pages(*piece):
-            require_valid(leaf is not None, f"{piece} is not in the caller's memory")
-            usable = leaf is not None and leaf.state is PageState.OWNED and leaf.access is S2AP.READ_WRITE
-            require_allowed(usable, f"{piece} is not the caller's alone")
+        for kinds in pages.page_kinds(self._partition, [piece]):
+            require_valid(None not in kinds, f"{piece} is not in the caller's memory")
+            require_allowed(all(_usable(leaf) for leaf in kinds), f"{piece} is not the caller's alone")
 
-    def prepare(self, ranges: Sequence[Range]) -> None:
-        pages.prepare(self._partition, ranges)
+    def plan_access(self, ranges: Sequence[Range], access: Access) -> Change:
+        return pages.plan_access(self._partition, ranges, access)
 
-    def set_access(self, ranges: Sequence[Range], access: Access) -> None:
-        pages.set_access(self._partition, ranges, access)
+    def plan_map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> Change:
+        return pages.plan_map(self._partition, ranges, physical, access)
 
-    def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
-        pages.map_pages(self._partition, ranges, physical, access)
-
-    def unmap(self, ranges: Sequence[Range]) -> None:
-        pages.unmap_pages(self._partition, ranges)
+    def plan_unmap(self, ranges: Sequence[Range]) -> Change:
+        return pages.plan_unmap(self._partition, ranges)
 
     def physical(self, ranges: Sequence[Range]) -> list[int]:
         return pages.physical_pages(self._partition, ranges)
@@ -120,21 +113,19 @@ class NormalSpace:
     def check_exclusive(self, piece: Range) -> None:
         require_valid(self._memory.contains(piece.address, piece.pages * PAGE), f"{piece} is not Non-secure memory")
 
-    def prepare(self, ranges: Sequence[Range]) -> None:
-        """There are no tables."""
-
-    def set_access(self, ranges: Sequence[Range], access: Access) -> None:
+    def plan_access(self, ranges: Sequence[Range], access: Access) -> Change:
         """There are no tables; what is donated belongs to the secure world from then on."""
-        if access.state is PageState.DONATED:
-            self._given.update(self.physical(ranges))
-        else:
-            self._given.difference_update(self.physical(ranges))
+        named = self.physical(ranges)
+        given = access.state is PageState.DONATED
+        return lambda: self._given.update(named) if given else self._given.difference_update(named)
 
-    def map(self, ranges: Sequence[Range], physical: Sequence[int], access: Access) -> None:
+    def plan_map(self, _ranges: Sequence[Range], _physical: Sequence[int], _access: Access) -> Change:
         """There are no tables."""
+        return _nothing
 
-    def unmap(self, ranges: Sequence[Range]) -> None:
+    def plan_unmap(self, _ranges: Sequence[Range]) -> Change:
         """There are no tables."""
+        return _nothing
 
     def physical(self, ranges: Sequence[Range]) -> list[int]:
         return [piece.address + n * PAGE for piece in ranges for n in range(piece.pages)]
@@ -144,3 +135,11 @@ class NormalSpace:
 
     def touched(self) -> tuple[int, int]:
         return 0, 0
+
+
+def _usable(leaf: S2Leaf | None) -> bool:
+    return leaf is not None and leaf.state is PageState.OWNED and leaf.access is S2AP.READ_WRITE
+
+
+def _nothing() -> None:
+    """A change that there is nothing to do for."""

@@ -8,6 +8,7 @@ from engine.ffa.flags import PartitionProperty
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.registers import Result, success_32
+from engine.ffa.version import V1_1
 from engine.manager.buffers import fill_rx, read_tx
 from engine.manager.endpoint import Call
 from engine.spmc.notify import SecureNotifications
@@ -38,6 +39,7 @@ class IndirectMessages:
         if is_secure(sender):
             require_allowed(endpoint.properties & PartitionProperty.INDIRECT, "its manifest has no indirect messages")
         require_allowed(peer.properties & PartitionProperty.INDIRECT, "the receiver takes no indirect messages")
+        require_allowed(peer.version >= V1_1, "the receiver does not speak v1.1")
         packed = pack_message(message, peer.version)
         peer.mailbox.check_fill(len(packed))
         fill_rx(self._manager, peer, packed, Filled(RxContent.MESSAGE, sender, len(packed)))

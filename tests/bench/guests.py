@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from engine import config
+from engine.board.memory_map import RAM_BASE
 from engine.config import MachineConfig
 from engine.hypervisor.hypervisor import NO_LIMIT, Hypervisor
 from engine.hypervisor.vcpu import Vcpu
 from tests.support.machines import GUESTS, Bench, Guest, machine_config
 
 IMAGE: Final = GUESTS / "bench.elf"
+FFA_IMAGE: Final = GUESTS / "ffa_bench.elf"
 _RAM_SIZE: Final = 32 << 20
 _CYCLES_PER_TICK: Final = 8
 _FOREVER: Final = 1_000_000_000
@@ -38,8 +41,23 @@ class Sample:
 
 def rounds(directory: Path, mode: str, n: int, runs: int) -> Sample:
     """What `n` rounds of a mode took, without the guest's own start: the best of several runs."""
-    base = _best(_run(directory, mode, 1) for _ in range(runs))
-    return _best(_run(directory, mode, n + 1) for _ in range(runs)).minus(base)
+    return _beyond_one(lambda count: _run(_machine(directory, f"mode={mode} n={count}"), f"{mode} {count} "), n, runs)
+
+
+def ffa_rounds(directory: Path, mode: str, n: int, runs: int) -> Sample:
+    """The same for the FF-A guest; its modes are in machines/guests/ffa/bench.c."""
+
+    def run(count: int) -> Sample:
+        machine = _ffa_machine(directory, f"mode={mode} n={count}")
+        return _run(machine, f"{mode.split()[0]} {count} of {count} ")
+
+    return _beyond_one(run, n, runs)
+
+
+def _beyond_one(run: Callable[[int], Sample], n: int, runs: int) -> Sample:
+    """What `n` rounds take, from runs of one round and of one more."""
+    base = _best(run(1) for _ in range(runs))
+    return _best(run(n + 1) for _ in range(runs)).minus(base)
 
 
 def switch_seconds(directory: Path, vms: int, runs: int) -> float:
@@ -65,12 +83,30 @@ def _machine(directory: Path, bootargs: str, vms: int = 1) -> MachineConfig:
     return machine_config(directory, *[guest] * vms, cycles_per_tick=_CYCLES_PER_TICK)
 
 
-def _run(directory: Path, mode: str, n: int) -> Sample:
-    bench = Bench(_machine(directory, f"mode={mode} n={n}"), digest=False)
+def _ffa_machine(directory: Path, bootargs: str) -> MachineConfig:
+    """A client and a peer under the FF-A relayer, each with RAM at IPAs of its own."""
+    vms = [
+        {
+            "name": role,
+            "image": str(FFA_IMAGE),
+            "ram_base": 0x4800_0000 + n * 0x2000_0000,
+            "ram_size": _RAM_SIZE,
+            "base_pa": RAM_BASE + n * _RAM_SIZE,
+            "bootargs": f"role={role} {bootargs}",
+        }
+        for n, role in enumerate(("client", "peer"))
+    ]
+    raw = {"machine": {"cycles_per_tick": _CYCLES_PER_TICK}, "vm": vms, "ffa": {}}
+    return config.from_tables(raw, directory / "machine.toml")
+
+
+def _run(machine: MachineConfig, verdict: str) -> Sample:
+    """From power-on until nothing will ever happen any more; the first VM says `verdict`."""
+    bench = Bench(machine, digest=False)
     started = time.perf_counter()
     bench.control.advance(NO_LIMIT)
     seconds = time.perf_counter() - started
-    assert f"BENCH {mode} {n} " in bench.console(), bench.console()
+    assert f"BENCH {verdict}" in bench.console(), bench.console()
     return Sample(seconds, bench.hypervisor.progress, bench.hypervisor.cores[0].switches)
 
 

@@ -27,6 +27,8 @@ class Table:
     """Rows as they come in; sections keep the order in which they first appeared."""
 
     rows: list[Row] = field(default_factory=list)
+    heads: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Columns of sections that are not about QEMU."""
     notes: list[str] = field(default_factory=list)
 
     def cost(self, section: str, what: str, unit: str, here: float, there: float | None = None) -> None:
@@ -43,6 +45,12 @@ class Table:
         else:
             self.rows.append(Row(section, what, quantity(here, unit), quantity(there, unit), times(there, here)))
 
+    def pages(self, section: str, what: str, rate: float, each: float, first: float) -> None:
+        """How often a second something is done to pages, and what that costs a page; one alone costs `first`."""
+        self.heads[section] = ("a second", "a page", "of 1 alone")
+        share = quantity(100 * each / first, "%") if first > 0 else _ABSENT
+        self.rows.append(Row(section, what, quantity(rate, "/s"), quantity(each, "us"), share))
+
     def note(self, text: str) -> None:
         """A line below the table; said once."""
         if text not in self.notes:
@@ -51,16 +59,17 @@ class Table:
     def lines(self) -> list[str]:
         """The table as text."""
         head = Row("", "", "hvtui", "QEMU", "times QEMU")
-        width = max(len(row.what) for row in (head, *self.rows)) + 2
+        width = max(map(len, (*(row.what for row in self.rows), *self.heads))) + 2
         lines = [_line(head, width)]
         for section in dict.fromkeys(row.section for row in self.rows):
-            lines.append(section)
+            own = self.heads.get(section)
+            lines.append(_line(Row("", section, *own), width, "") if own else section)
             lines += [_line(row, width) for row in self.rows if row.section == section]
         return [*lines, *(["", *self.notes] if self.notes else [])]
 
 
-def _line(row: Row, width: int) -> str:
-    return f"  {row.what:<{width}}{row.here:>16}{row.there:>16}{row.ratio:>12}"
+def _line(row: Row, width: int, indent: str = "  ") -> str:
+    return f"{indent + row.what:<{width + 2}}{row.here:>16}{row.there:>16}{row.ratio:>12}"
 
 
 def quantity(value: float, unit: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from engine import config, paths
 from engine.events import FfaAnswer, FfaCall
+from tests.bench.guests import ffa_rounds
 from tests.support.machines import Bench
 
 MACHINE = paths.machines_dir() / "ffa-vms.toml"
@@ -28,16 +30,36 @@ def verdict(bench: Bench) -> int:
 
 @pytest.mark.parametrize("overrides", [(), ("board.cores=2",), ("board.cores=4", "board.time_slice_ms=10")])
 def test_every_check_passes(overrides: tuple[str, ...]) -> None:
-    assert verdict(run(*overrides)) >= 289
+    assert verdict(run(*overrides)) >= 423
+
+
+@pytest.mark.parametrize("overrides", [(), ("ffa.allow_donate=false",)])
+def test_all_numbered_checks_are_there_and_pass(overrides: tuple[str, ...]) -> None:
+    """`test_ffa 1` to `test_ffa 55`: machines/guests/ffa/numbered.c has them in this order."""
+    said = re.findall(r"^(PASS|FAIL) test_ffa (\d+) ", run(*overrides).console(), re.MULTILINE)
+    assert {int(number) for _, number in said} == set(range(1, 56))
+    assert {verdict for verdict, _ in said} == {"PASS"}
+
+
+@pytest.mark.parametrize(("version", "vm"), [("1.0", "vm1"), ("1.1", "vm2")])
+def test_guests_of_older_versions_share_and_are_refused_what_is_newer(version: str, vm: str) -> None:
+    bench = run()
+    said = bench.console().splitlines()
+    assert f"PASS v{version}: what v1.2 brought is not there" in said
+    assert f"PASS v1.2 reads what v{version} wrote" in said
+    calls = [event for event in bench.events() if isinstance(event, FfaCall)]
+    assert any(event.vm == vm and event.call == f"VERSION {version}" for event in calls)
+    narrow = {event.function for event in calls if event.vm == vm and event.function.startswith("MSG_SEND_DIRECT_RESP")}
+    assert narrow == {"MSG_SEND_DIRECT_RESP2", "MSG_SEND_DIRECT_RESP_32", "MSG_SEND_DIRECT_RESP_64"}
 
 
 def test_without_donations() -> None:
-    assert verdict(run("ffa.allow_donate=false")) >= 275
+    assert verdict(run("ffa.allow_donate=false")) >= 409
 
 
 def test_an_owner_that_may_write_what_it_shares() -> None:
     overrides = ("ffa.owner_access_on_share=read-write", "vm0.bootargs=role=client owner_writes=1")
-    assert verdict(run(*overrides)) >= 289
+    assert verdict(run(*overrides)) >= 423
 
 
 def test_two_runs_are_the_same_and_leave_nothing_behind() -> None:
@@ -46,6 +68,12 @@ def test_two_runs_are_the_same_and_leave_nothing_behind() -> None:
     assert first.system.ffa is not None
     assert not first.system.ffa.relay.table.records
     assert not first.system.ffa.relay.table.reserved
+
+
+@pytest.mark.parametrize("mode", ["version", "share pages=1", "share pages=512"])
+def test_every_measurement_of_calls_ends(tmp_path: Path, mode: str) -> None:
+    """All rounds succeed, or the guest's verdict is another one."""
+    assert ffa_rounds(tmp_path, mode, 3, runs=1).instructions > 0
 
 
 def test_every_call_is_an_event() -> None:

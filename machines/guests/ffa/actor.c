@@ -11,6 +11,37 @@ static struct smccc_regs request(struct smccc_regs regs)
     return regs;
 }
 
+uint32_t spoken[OTHER + 1] = {[CLIENT] = FFA_V1_2, [PEER] = FFA_V1_2, [OTHER] = FFA_V1_2};
+
+static bool narrow(unsigned who)
+{
+    return spoken[who] < FFA_V1_2;
+}
+
+static struct smccc_regs wrap(unsigned who, const uint64_t words[WORDS])
+{
+    struct smccc_regs regs = {{FFA_MSG_SEND_DIRECT_REQ2, ffa_ids(CLIENT, (uint16_t)who)}};
+
+    if (narrow(who)) {
+        regs.x[0] = FFA_MSG_SEND_DIRECT_REQ_64;
+        regs.x[3] = COMMAND << 32 | words[0];
+    }
+    for (unsigned i = narrow(who); i < (narrow(who) ? NARROW_WORDS : WORDS); i++)
+        regs.x[(narrow(who) ? 3 : 4) + i] = words[i];
+    return regs;
+}
+
+struct smccc_regs tell(unsigned who, const uint64_t words[WORDS])
+{
+    for (;;) {
+        struct smccc_regs regs = request(wrap(who, words));
+
+        if (ffa_status(&regs) != FFA_BUSY)
+            return regs;
+        ffa_call(FFA_YIELD, 0, 0, 0, 0, 0);
+    }
+}
+
 void act(unsigned who, uint64_t words[WORDS])
 {
     struct smccc_regs regs;
@@ -19,16 +50,9 @@ void act(unsigned who, uint64_t words[WORDS])
         local_do(words);
         return;
     }
-    do {
-        regs = (struct smccc_regs){{FFA_MSG_SEND_DIRECT_REQ2, ffa_ids(CLIENT, (uint16_t)who)}};
-        for (unsigned i = 0; i < WORDS; i++)
-            regs.x[4 + i] = words[i];
-        regs = request(regs);
-        if (ffa_status(&regs) == FFA_BUSY)
-            ffa_call(FFA_YIELD, 0, 0, 0, 0, 0);
-    } while (ffa_status(&regs) == FFA_BUSY);
+    regs = tell(who, words);
     for (unsigned i = 0; i < WORDS; i++)
-        words[i] = regs.x[4 + i];
+        words[i] = narrow(who) && i >= NARROW_WORDS ? 0 : regs.x[(narrow(who) ? 3 : 4) + i];
 }
 
 struct smccc_regs call_as(unsigned who, uint32_t function, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4)
@@ -52,9 +76,10 @@ int32_t status_as(unsigned who, uint32_t function, uint64_t x1, uint64_t x2, uin
 void write_tx(unsigned who, const void *data, uint32_t size)
 {
     const uint64_t *from = data;
+    unsigned chunk = (narrow(who) ? NARROW_WORDS : WORDS) - 3;
 
-    for (unsigned at = 0; at < (size + 7) / 8; at += CHUNK) {
-        unsigned count = (size + 7) / 8 - at < CHUNK ? (size + 7) / 8 - at : CHUNK;
+    for (unsigned at = 0; at < (size + 7) / 8; at += chunk) {
+        unsigned count = (size + 7) / 8 - at < chunk ? (size + 7) / 8 - at : chunk;
         uint64_t words[WORDS] = {DO_WRITE_TX, at, count};
 
         for (unsigned i = 0; i < count; i++)

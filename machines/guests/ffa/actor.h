@@ -10,9 +10,11 @@
 
 enum command { DO_CALL, DO_WRITE_TX, DO_READ_RX, DO_LOAD, DO_STORE, DO_EXECUTE, DO_MAP, DO_STATISTICS };
 
-/* Payload words of a message that carries a command and of its answer: x4-x17. */
+/* Payload words of a message that carries a command and of its answer: x4-x17 of a v1.2 request. Up to v1.1 there are
+   x3-x7, of which x3 says in its upper half that it is a command. */
 #define WORDS 14U
-#define CHUNK 11U
+#define NARROW_WORDS 5U
+#define COMMAND 0x434f4d4dUL
 
 struct access {
     bool faulted;
@@ -45,10 +47,14 @@ void local_window(void);
 void local_do(uint64_t words[WORDS]);
 
 /* peer.c: serve commands for ever; a partition that only serves maps its buffers first. */
-_Noreturn void serve(void);
-_Noreturn void serve_alone(void);
+_Noreturn void serve(uint32_t version);
+_Noreturn void serve_alone(uint32_t version);
 
-/* actor.c: `who` does it. */
+/* actor.c: what version `who` speaks, 1.2 until the script has it start over. */
+extern uint32_t spoken[OTHER + 1];
+/* Send a command to another partition, which may end of it; the answer as it comes. */
+struct smccc_regs tell(unsigned who, const uint64_t words[WORDS]);
+/* `who` does it. */
 void act(unsigned who, uint64_t words[WORDS]);
 struct smccc_regs call_as(unsigned who, uint32_t function, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4);
 int32_t status_as(unsigned who, uint32_t function, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4);

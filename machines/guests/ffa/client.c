@@ -35,7 +35,7 @@ void secondary_main(uint64_t context)
 {
     (void)context;
     local_init_cpu();
-    serve();
+    serve(FFA_V1_2);
 }
 
 static void map_neighbours(void)
@@ -55,6 +55,8 @@ static void run_scenarios(void)
     check_memory();
     check_notifications();
     check_chains();
+    check_numbered();
+    check_versions();
     check_teardown();
     if (failed)
         print("%u FAILED of %u\n", failed, total);
@@ -62,18 +64,33 @@ static void run_scenarios(void)
         print("ALL %u PASSED\n", total);
 }
 
+/* The version to speak, before any other call. */
+static uint32_t agree(void)
+{
+    uint32_t version = *(volatile uint32_t *)VERSION_WORD(machine.ram_base);
+
+    if (!version)
+        return FFA_V1_2;
+    ffa_call(FFA_VERSION, version, 0, 0, 0, 0);
+    return version;
+}
+
 void guest_main(void)
 {
     char role[8];
+    bool client;
+    uint32_t version = FFA_V1_2;
 
-    bootarg_string("role", role, sizeof(role));
+    client = bootarg_string("role", role, sizeof(role)) && string_equal(role, "client");
     ffa_use_smc(bootarg_number("smc", 1));
-    if (string_equal(role, "client"))
+    if (client)
         check_version();
+    else
+        version = agree();
     map_neighbours();
     local_init();
-    if (string_equal(role, "client"))
+    if (client)
         run_scenarios();
     else
-        serve_alone();
+        serve_alone(version);
 }

@@ -31,23 +31,27 @@ static void on_sri(unsigned intid)
     statistics.sri++;
 }
 
-static unsigned feature(unsigned id)
+/* A v1.0 partition has no such interrupts. */
+static void enable_feature(unsigned id, gic_handler *handler)
 {
-    return (unsigned)ffa_call(FFA_FEATURES, id, 0, 0, 0, 0).x[2];
+    struct smccc_regs regs = ffa_call(FFA_FEATURES, id, 0, 0, 0, 0);
+
+    if (ffa_status(&regs) == FFA_OK)
+        gic_enable((unsigned)regs.x[2], handler);
 }
 
 void local_init(void)
 {
     exception_set_sync(on_sync);
     gic_init();
-    gic_enable(feature(FFA_FEATURE_NPI), on_npi);
-    gic_enable(feature(FFA_FEATURE_SRI), on_sri);
+    enable_feature(FFA_FEATURE_NPI, on_npi);
+    enable_feature(FFA_FEATURE_SRI, on_sri);
 }
 
 void local_init_cpu(void)
 {
     gic_init_cpu();
-    gic_enable(feature(FFA_FEATURE_NPI), on_npi);
+    enable_feature(FFA_FEATURE_NPI, on_npi);
 }
 
 void local_window(void)

@@ -77,11 +77,11 @@ static void check_run(void)
     accepted("YIELD", ffa_call(FFA_YIELD, 0, 0, 0, 0, 0));
 }
 
-static struct smccc_regs send2(unsigned who, uint16_t sender, uint16_t receiver, uint64_t payload)
+struct smccc_regs send2(unsigned who, uint16_t sender, uint16_t receiver, uint64_t payload)
 {
     uint64_t message[8];
 
-    write_tx(who, message, ffa_pack_message(message, sender, receiver, payload));
+    write_tx(who, message, ffa_pack_message(message, spoken[who], sender, receiver, payload));
     return call_as(who, FFA_MSG_SEND2, 0, 0, 0, 0);
 }
 

@@ -3,7 +3,6 @@
 #define FROM_SP 1U
 #define FROM_VM 2U
 #define FRAMEWORK 8U
-#define STUB_NOTIFY 0x53540003UL
 
 static struct smccc_regs bind(unsigned who, uint16_t sender, uint32_t flags, uint64_t bitmap)
 {
@@ -88,7 +87,7 @@ static void check_framework(void)
     uint64_t message[8];
     uint64_t before = statistics_of(PEER).npi;
 
-    write_tx(CLIENT, message, ffa_pack_message(message, CLIENT, PEER, 0x1111));
+    write_tx(CLIENT, message, ffa_pack_message(message, FFA_V1_2, CLIENT, PEER, 0x1111));
     accepted("MSG_SEND2 to a VM with bitmaps", ffa_call(FFA_MSG_SEND2, 0, 0, 0, 0, 0));
     check("the NPI tells of the full buffer", statistics_of(PEER).npi - before, 1);
     check("GET: RX buffer full", get(PEER, 0, FRAMEWORK).x[7], 1);

@@ -1,10 +1,7 @@
 #include "ffa.h"
 
-#define HEADER_SIZE 48U
-#define ENTRY_SIZE 32U
 #define COMPOSITE_SIZE 16U
 #define RANGE_SIZE 16U
-#define MESSAGE_HEADER_SIZE 40U
 
 static bool use_smc;
 
@@ -38,15 +35,19 @@ static void put(uint8_t *at, uint64_t value, unsigned size)
         *at++ = (uint8_t)value;
 }
 
-static void put_entry(uint8_t *at, const struct ffa_receiver *receiver, uint32_t composite)
+static uint32_t entry_size(uint32_t version)
+{
+    return version < FFA_V1_2 ? 16 : 32;
+}
+
+static void put_entry(uint8_t *at, uint32_t version, const struct ffa_receiver *receiver, uint32_t composite)
 {
     put(at, receiver->id, 2);
     put(at + 2, receiver->permissions, 1);
     put(at + 3, receiver->flags, 1);
     put(at + 4, composite, 4);
-    put(at + 8, 0, 8);
-    put(at + 16, 0, 8);
-    put(at + 24, 0, 8);
+    for (uint32_t offset = 8; offset < entry_size(version); offset += 8)
+        put(at + offset, 0, 8);
 }
 
 static uint32_t put_composite(uint8_t *at, const struct ffa_region *region)
@@ -67,26 +68,34 @@ static uint32_t put_composite(uint8_t *at, const struct ffa_region *region)
     return COMPOSITE_SIZE + region->ranges * RANGE_SIZE;
 }
 
-uint32_t ffa_pack_region(void *buffer, const struct ffa_region *region)
+/* Bytes written. v1.0 has 8 bits of attributes and 8 reserved ones where later versions have 16. */
+static uint32_t put_header(uint8_t *at, const struct ffa_region *region)
 {
-    uint8_t *at = buffer;
-    uint32_t end = HEADER_SIZE + region->receivers * ENTRY_SIZE;
-
     put(at, region->sender, 2);
     put(at + 2, region->attributes, 2);
     put(at + 4, region->flags, 4);
     put(at + 8, region->handle, 8);
     put(at + 16, region->tag, 8);
-    put(at + 24, ENTRY_SIZE, 4);
+    put(at + 24, region->version < FFA_V1_1 ? 0 : entry_size(region->version), 4);
     put(at + 28, region->receivers, 4);
-    put(at + 32, HEADER_SIZE, 4);
+    if (region->version < FFA_V1_1)
+        return 32;
+    put(at + 32, 48, 4);
     put(at + 36, 0, 8);
     put(at + 44, 0, 4);
+    return 48;
+}
+
+uint32_t ffa_pack_region(void *buffer, const struct ffa_region *region)
+{
+    uint8_t *at = buffer;
+    uint32_t start = put_header(at, region), end = start + region->receivers * entry_size(region->version);
+
     for (unsigned i = 0; i < region->receivers; i++) {
         const struct ffa_receiver *receiver = &region->receiver[i];
         bool placed = region->ranges && (!region->placed || region->placed == receiver->id);
 
-        put_entry(at + HEADER_SIZE + i * ENTRY_SIZE, receiver, placed ? end : 0);
+        put_entry(at + start + i * entry_size(region->version), region->version, receiver, placed ? end : 0);
     }
     return region->ranges ? end + put_composite(at + end, region) : end;
 }
@@ -102,16 +111,17 @@ uint32_t ffa_pack_relinquish(void *buffer, uint64_t handle, uint32_t flags, uint
     return 24;
 }
 
-uint32_t ffa_pack_message(void *buffer, uint16_t sender, uint16_t receiver, uint64_t payload)
+uint32_t ffa_pack_message(void *buffer, uint32_t version, uint16_t sender, uint16_t receiver, uint64_t payload)
 {
     uint8_t *at = buffer;
+    uint32_t header = version < FFA_V1_2 ? 20 : 40;
 
     put(at, 0, 8);
-    put(at + 8, MESSAGE_HEADER_SIZE, 4);
+    put(at + 8, header, 4);
     put(at + 12, ffa_ids(sender, receiver), 4);
-    put(at + 16, 8, 8);
-    put(at + 24, 0, 8);
-    put(at + 32, 0, 8);
-    put(at + MESSAGE_HEADER_SIZE, payload, 8);
-    return MESSAGE_HEADER_SIZE + 8;
+    put(at + 16, 8, 4);
+    for (uint32_t offset = 20; offset < header; offset += 4)
+        put(at + offset, 0, 4);
+    put(at + header, payload, 8);
+    return header + 8;
 }

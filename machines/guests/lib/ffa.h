@@ -67,6 +67,8 @@ enum ffa_status {
     FFA_NO_DATA = -9,
 };
 
+#define FFA_V1_0 0x10000U
+#define FFA_V1_1 0x10001U
 #define FFA_V1_2 0x10002U
 #define FFA_FEATURE_NPI 1U
 #define FFA_FEATURE_SRI 2U
@@ -98,8 +100,10 @@ struct ffa_range {
     uint32_t pages;
 };
 
-/* A memory transaction descriptor of v1.2 before it is packed. */
+/* A memory transaction descriptor before it is packed. */
 struct ffa_region {
+    /* Whose layout it gets. */
+    uint32_t version;
     uint16_t sender;
     uint16_t attributes;
     uint32_t flags;
@@ -129,6 +133,7 @@ static inline uint64_t ffa_ids(uint16_t sender, uint16_t receiver)
 /* Bytes written. */
 uint32_t ffa_pack_region(void *buffer, const struct ffa_region *region);
 uint32_t ffa_pack_relinquish(void *buffer, uint64_t handle, uint32_t flags, uint16_t endpoint);
-uint32_t ffa_pack_message(void *buffer, uint16_t sender, uint16_t receiver, uint64_t payload);
+/* From v1.1 on. */
+uint32_t ffa_pack_message(void *buffer, uint32_t version, uint16_t sender, uint16_t receiver, uint64_t payload);
 
 #endif

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.arch.paging import (
+    BLOCK_2M,
+    ENTRIES,
+    PAGE,
     S2AP,
     PageState,
     S2Leaf,
     S2Memory,
+    fold,
     index,
     is_leaf,
     is_table,
     level_size,
+    split,
     stage1_start_level,
     walk,
 )
@@ -126,3 +133,32 @@ class TestWalk:
     def test_ignores_attributes_in_table_descriptors(self) -> None:
         entries = self.read() | {self.ROOT + 8: self.FIRST | TABLE | 0xF800_0000_0000_0000}
         assert len(walk(entries.__getitem__, self.ROOT, self.ADDRESS)) == 4
+
+
+@given(leaves)
+def test_a_split_block_maps_the_same_and_folds_back(leaf: S2Leaf) -> None:
+    pages = split(leaf.encode(2), 2)
+    entries = [int.from_bytes(pages[at : at + 8], "little") for at in range(0, len(pages), 8)]
+    assert len(entries) == ENTRIES
+    assert all(is_leaf(entry, 3) for entry in entries)
+    assert [S2Leaf.decode(entry, 3) for entry in entries] == [
+        replace(leaf, address=leaf.address + n * PAGE) for n in range(ENTRIES)
+    ]
+    assert fold(pages) == leaf.encode(2)
+
+
+@given(leaves, st.integers(0, ENTRIES - 1), st.integers(0, 63))
+def test_pages_that_differ_in_anything_do_not_fold(leaf: S2Leaf, page: int, bit: int) -> None:
+    pages = bytearray(split(leaf.encode(2), 2))
+    pages[8 * page + bit // 8] ^= 1 << bit % 8
+    assert fold(pages) is None
+
+
+def test_pages_off_a_block_boundary_do_not_fold() -> None:
+    first = S2Leaf(BLOCK_2M + PAGE).encode(3)
+    assert fold(b"".join((first + n * PAGE).to_bytes(8, "little") for n in range(ENTRIES))) is None
+
+
+def test_a_block_of_1_gb_splits_into_blocks() -> None:
+    table = split(S2Leaf(1 << 30).encode(1), 1)
+    assert table[-8:] == S2Leaf((2 << 30) - BLOCK_2M).encode(2).to_bytes(8, "little")

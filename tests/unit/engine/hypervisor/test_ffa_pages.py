@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,7 +133,7 @@ def test_tables_without_room_refuse_and_change_nothing(tmp_path: Path) -> None:
     machine = Relaying(tmp_path)
     machine.map_buffers(1, 2)
     sent = handle(machine.send(ranges=(Range(machine.page(1), 1), Range(machine.page(1, 2), 1))))
-    tables = machine.system.vms[1].stage2._tables
+    tables = machine.system.vms[1].stage2.tables
     tables._next = tables._end - 2 * 4096
     tables._free.clear()
     before = machine.maps()
@@ -156,20 +158,96 @@ def test_zeroing(tmp_path: Path) -> None:
     assert machine.read(1, machine.page(1), 6) == bytes(6)
 
 
-def test_empty_tables_return_to_the_allocator(tmp_path: Path) -> None:
+def test_tables_return_to_the_allocator(tmp_path: Path) -> None:
+    """The borrower's table of pages, the table above it where there was none, and the owner's, folded to a block."""
     machine = Relaying(tmp_path)
     machine.map_buffers(1, 2)
-    tables = machine.system.vms[1].stage2._tables
-    for _ in range(3):
-        sent = handle(machine.send())
-        free, taken = len(tables._free), tables._next
-        for _ in range(3):
-            assert machine.retrieve(2, sent, RW) == 0
-            assert machine.relinquish(2, sent) == 0
-            if not free:
-                free, taken = len(tables._free), tables._next
-            assert (len(tables._free), tables._next) == (free, taken)
-        assert machine.reclaim(1, sent) == 0
+    tables = machine.system.vms[1].stage2.tables
+    used = tables.used
+    sent = handle(machine.send())
+    assert tables.used == used + 1
+    for place, more in ((machine.page(1), 1), (machine.ram(2) - 0x20_0000, 1), (0x10_0000_0000, 2)):
+        assert machine.retrieve(2, sent, ranges=(Range(place, 2),)) == 0
+        assert tables.used == used + 1 + more
+        assert machine.relinquish(2, sent) == 0
+        assert tables.used == used + 1
+    assert machine.reclaim(1, sent) == 0
+    assert tables.used == used
+
+
+def test_a_block_is_whole_again_when_all_of_it_has_come_back(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    whole = machine.descriptor(1, machine.page(1))
+    first = handle(machine.send(ranges=(Range(machine.page(1, 3), 2),)))
+    second = handle(machine.send(Kind.LEND, ranges=(Range(machine.page(1, 9), 1),)))
+    assert machine.reclaim(1, first) == 0
+    entry = machine.descriptor(1, machine.page(1))
+    assert entry is not None
+    assert entry & 2
+    assert machine.reclaim(1, second) == 0
+    assert machine.descriptor(1, machine.page(1)) == whole
+
+
+def test_two_transactions_never_make_a_block_together(tmp_path: Path) -> None:
+    """It would have to be split when the first of them ends, and there may be no memory for that."""
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    before, half = machine.maps(), (Range(machine.page(1), 256), Range(machine.page(1, 256), 256))
+    assert not machine.page(1) % (2 << 20)
+    sent = [handle(machine.send(ranges=(piece,))) for piece in half]
+    entry = machine.descriptor(1, machine.page(1))
+    assert entry is not None
+    assert entry & 2
+    tables = machine.system.vms[0].stage2.tables
+    tables._next = tables._end
+    tables._free.clear()
+    assert [machine.reclaim(1, each) for each in sent] == [0, 0]
+    assert machine.maps() == before
+
+
+def test_a_whole_block_is_shared_as_one(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    before, used = machine.maps(), machine.system.vms[0].stage2.tables.used
+    sent = handle(machine.send(ranges=(Range(machine.page(1), 512),)))
+    assert machine.retrieve(2, sent) == 0
+    for vm, state in ((1, PageState.SHARED_OWNED), (2, PageState.SHARED_BORROWED)):
+        entry = machine.descriptor(vm, machine.page(1))
+        assert entry is not None
+        assert not entry & 2
+        assert entry >> 55 & 3 == state
+    assert machine.system.vms[0].stage2.tables.used == used
+    assert machine.relinquish(2, sent) == 0
+    assert machine.reclaim(1, sent) == 0
+    assert machine.maps() == before
+
+
+def test_each_call_invalidates_the_tlb_once(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    flushed: list[int] = []
+    for vm in (1, 2):
+        machine.system.vms[vm - 1].stage2.invalidate = partial(flushed.append, vm)
+    ranges = tuple(Range(machine.page(1, n), 1) for n in range(0, 60, 2))
+    sent = handle(machine.send(ranges=ranges))
+    assert machine.retrieve(2, sent) == 0
+    assert machine.relinquish(2, sent) == 0
+    assert machine.reclaim(1, sent) == 0
+    assert flushed == [1, 2, 1]
+
+
+def test_more_pages_than_there_are_take_no_memory_of_the_host(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    tracemalloc.start()
+    try:
+        answer = machine.send(ranges=(Range(machine.page(1), 0xFFFF_FFFF),))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert answer[2] == Code.INVALID_PARAMETERS & 0xFFFF_FFFF
+    assert peak < 1 << 20
 
 
 def test_a_vm_that_ends_gives_back_and_gets_back(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from engine.config import ConfigError
 from engine.events import FfaCall
 from engine.ffa.abi import Function, id_pair
 from engine.ffa.errors import Code
+from engine.ffa.message import Message, pack_message
 from engine.ffa.version import V1_0, V1_1, V1_2
 from engine.observe_ffa import ffa_view
 from engine.views import VcpuState
 from tests.support.assembler import Program
 from tests.support.machines import store_result, tiny
-from tests.unit.engine.hypervisor.relaying import RW, Relaying, handle, status
+from tests.unit.engine.hypervisor.relaying import RW, TX, Relaying, handle, status
 
 
 def test_without_the_section_every_call_is_unknown(tmp_path: Path) -> None:
@@ -56,6 +57,16 @@ def test_calls_newer_than_the_version_are_not_there(tmp_path: Path) -> None:
     for function in (Function.MSG_SEND2, Function.NOTIFICATION_GET, Function.CONSOLE_LOG_32):
         assert machine.status(1, function) == Code.NOT_SUPPORTED
         assert machine.status(1, Function.FEATURES, function) == Code.NOT_SUPPORTED
+
+
+def test_v1_0_has_neither_notifications_nor_indirect_messages(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.negotiate(2, V1_0)
+    machine.map_buffers(1, 2)
+    assert [machine.status(vm, Function.FEATURES, 1) for vm in (1, 2)] == [0, Code.NOT_SUPPORTED]
+    message = pack_message(Message(1, 2, b"hello"), V1_2)
+    machine.write(1, machine.ram(1) + TX, message)
+    assert machine.status(1, Function.MSG_SEND2) == Code.DENIED
 
 
 def test_features_tell_the_truth(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from engine.arch.paging import BLOCK_2M, PAGE, S2AP, PageState, S2Leaf, level_si
 from engine.arch.sysreg import SysReg
 from engine.board.memory import PhysicalMemory
 from engine.hypervisor.hcr import HCR_GUEST
-from engine.hypervisor.stage2 import IPA_BITS, VTCR_EL2, Stage2, TableAllocator, TableMemoryExhaustedError
+from engine.hypervisor.stage2 import IPA_BITS, VTCR_EL2, Stage2
+from engine.hypervisor.stage2_edit import PageEdit
+from engine.hypervisor.stage2_tables import TableAllocator, TableMemoryExhaustedError
 from tests.support import assembler as a
 from tests.support.assembler import Program
 from tests.support.cores import BASE, CODE, DATA, SIZE, Rig
@@ -27,6 +29,10 @@ def memory() -> PhysicalMemory:
 
 def stage2(memory: PhysicalMemory, pages: int = 64, vmid: int = 1) -> Stage2:
     return Stage2(memory, TableAllocator(memory, TABLES, TABLES + pages * PAGE), vmid)
+
+
+def set_page(tables: Stage2, ipa: int, leaf: S2Leaf | None) -> None:
+    PageEdit(tables, [(ipa, [0 if leaf is None else leaf.encode(3)])]).apply()
 
 
 # --- tables -----------------------------------------------------------------------------------------
@@ -109,7 +115,7 @@ def test_a_walk_shows_every_entry(memory: PhysicalMemory) -> None:
 def test_a_page_out_of_a_block_splits_it_and_leaves_the_rest(memory: PhysicalMemory) -> None:
     tables = stage2(memory)
     tables.map(0x4000_0000, S2Leaf(0x8000_0000, execute=False), BLOCK_2M)
-    tables.set_page(0x4000_3000, None)
+    set_page(tables, 0x4000_3000, None)
     leaves = {ipa: leaf for ipa, _, leaf in tables.leaves()}
     assert len(leaves) == 511
     assert 0x4000_3000 not in leaves
@@ -120,15 +126,15 @@ def test_a_page_can_be_changed_and_put_back(memory: PhysicalMemory) -> None:
     tables = stage2(memory)
     tables.map(0x4000_0000, S2Leaf(0x8000_0000), BLOCK_2M)
     shared = S2Leaf(0x8765_4000, S2AP.READ, execute=False, state=PageState.SHARED_BORROWED)
-    tables.set_page(0x4000_3000, shared)
+    set_page(tables, 0x4000_3000, shared)
     assert tables.lookup(0x4000_3FFF) == shared
-    tables.set_page(0x4000_3000, S2Leaf(0x8000_3000))
+    set_page(tables, 0x4000_3000, S2Leaf(0x8000_3000))
     assert tables.translate(0x4000_3004) == 0x8000_3004
 
 
 def test_unmapping_what_is_not_mapped_changes_no_translation(memory: PhysicalMemory) -> None:
     tables = stage2(memory)
-    tables.set_page(0x4000_3000, None)
+    set_page(tables, 0x4000_3000, None)
     assert list(tables.leaves()) == []
 
 
@@ -143,7 +149,7 @@ def test_pages_are_as_last_set_whatever_the_order(changes: list[tuple[int, int |
     tables.map(0x4000_0000, S2Leaf(0x8000_0000), 2 * BLOCK_2M)
     model = {n: 0x8000_0000 + n * PAGE for n in range(1024)}
     for page, target in changes:
-        tables.set_page(0x4000_0000 + page * PAGE, None if target is None else S2Leaf(target * PAGE))
+        set_page(tables, 0x4000_0000 + page * PAGE, None if target is None else S2Leaf(target * PAGE))
         model.pop(page, None)
         if target is not None:
             model[page] = target * PAGE
@@ -173,7 +179,7 @@ def test_a_split_that_finds_no_memory_leaves_the_block(memory: PhysicalMemory) -
     tables = stage2(memory, pages=2)
     tables.map(0x4000_0000, S2Leaf(0x8000_0000), BLOCK_2M)
     with pytest.raises(TableMemoryExhaustedError):
-        tables.set_page(0x4000_0000, None)
+        set_page(tables, 0x4000_0000, None)
     assert [(ipa, size) for ipa, size, _ in tables.leaves()] == [(0x4000_0000, BLOCK_2M)]
 
 
