@@ -12,7 +12,7 @@ from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.notifications import bitmap_of
 from engine.ffa.registers import Result, call, interrupt, is_wide, success_32
-from engine.ffa.version import V1_2
+from engine.ffa.version import V1_1, V1_2
 from engine.hypervisor.ffa_chains import CallChains, leave
 from engine.hypervisor.ffa_endpoints import Relay, VmEndpoint
 from engine.hypervisor.ffa_notify import NotificationCalls
