@@ -15,7 +15,7 @@ from engine.ffa.abi import (
     receiver_of,
     sender_of,
 )
-from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
+from engine.ffa.errors import Code, FfaError, code_name, require_allowed, require_valid
 from engine.ffa.registers import Result, call, success_32
 from engine.ffa.version import V1_2
 from engine.machine_file import SecureSection
@@ -217,7 +217,7 @@ class Spmc:
         """FFA_ERROR of a partition that could not initialize: it is aborted, the others go on (DEN0077A v1.2, 5.5)."""
         context, partition = self._context(request), self.partitions[request.caller]
         require_allowed(context.model is RuntimeModel.INIT, "FFA_ERROR outside initialization")
-        partition.fail(f"initialization failed with code {request.args[2]}")
+        partition.fail(f"initialization failed with {code_name(request.args[2])}")
         self.switching.pause(context, ContextState.ABORTED, "initialization failed")
         self.initialized(context.core)
 

@@ -24,6 +24,10 @@ _UNINTERRUPTED = (RuntimeModel.INIT, RuntimeModel.SECURE_INTERRUPT)
 """Models at the root of a chain in which Non-secure interrupts stay masked."""
 
 
+_SCHEDULED = {ContextState.IDLE: VcpuState.WAITING, ContextState.ABORTED: VcpuState.OFF}
+"""What the scheduler of the cores sees of a context that does not run."""
+
+
 class NormalWorld(Protocol):
     """Where control goes when the secure world is done with a core."""
 
@@ -80,8 +84,7 @@ class Switching:
     def pause(self, context: Context, state: ContextState, why: str) -> None:
         """A context stops running; who runs next is the caller's next step."""
         context.become(state)
-        idle = state in (ContextState.IDLE, ContextState.ABORTED)
-        self._hypervisor.block(context.vcpu, VcpuState.WAITING if idle else VcpuState.CALLING, why)
+        self._hypervisor.block(context.vcpu, _SCHEDULED.get(state, VcpuState.CALLING), why)
 
     def resume_caller(self, context: Context, result: Result) -> None:
         """A call ended: its answer goes to the secure context that waits for it, or to the normal world."""
