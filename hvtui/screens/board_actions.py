@@ -149,6 +149,7 @@ class BoardActions(Screen[None]):
         """Where the page is not shown, the key shows it first."""
         if self.ffa is not None and self.has_class("-show-ffa"):
             self.ffa.next_endpoint()
+            self.bridge.filter_ffa(self.ffa.endpoint)
             self.retitle()
         else:
             self.action_ffa()
