@@ -9,6 +9,7 @@ import pytest
 
 from engine import config, paths
 from engine.events import FfaAnswer, FfaCall
+from engine.ffa import lines
 from tests.bench.guests import ffa_rounds
 from tests.support.machines import Bench
 
@@ -79,6 +80,10 @@ def test_every_measurement_of_calls_ends(tmp_path: Path, mode: str) -> None:
 def test_every_call_is_an_event() -> None:
     events = run().events()
     calls = [event for event in events if isinstance(event, FfaCall)]
-    assert any(call.call.startswith("MEM_SHARE_32 total 112") and "0x80000000" in call.result for call in calls)
-    assert any(call.result == "ERROR DENIED" for call in calls)
-    assert sum(call.result == "waits" for call in calls) >= sum(isinstance(event, FfaAnswer) for event in events) > 100
+    told = [lines.describe_call(call.args, call.sent, call.version) for call in calls]
+    answered = [(call, lines.describe_answer(call.args[0], call.result)) for call in calls if call.result]
+    assert any("1 -> 2 pages 300" in line for line in told)
+    assert any(text.startswith("SUCCESS_32 handle 0x80000000") for _, text in answered)
+    assert all(call.reason for call, text in answered if text.startswith("ERROR"))
+    waits = len(calls) - len(answered)
+    assert waits >= sum(isinstance(event, FfaAnswer) for event in events) > 100
