@@ -66,7 +66,7 @@ class Bridge:
         self._wake = asyncio.Event()
         self._dozing = False
         """Read from the machine's thread: output should end the rest."""
-        self._positions = {vm.name: 0 for vm in machine.config.vms}
+        self._positions = dict.fromkeys(machine.config.partitions, 0)
         self._typed: dict[str, bytearray] = {}
         self._typed_at = self._type_again_at = 0.0
         self._next_event = self._next_call = 0

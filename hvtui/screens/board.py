@@ -44,11 +44,11 @@ class BoardScreen(BoardActions):
         super().__init__()
         self.machine = machine
         self.bridge = Bridge(machine, self.show, self.complain)
-        self.consoles = Consoles([vm.name for vm in machine.config.vms])
+        self.consoles = Consoles(machine.config.partitions)
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
-        self.ffa = FfaPage(self.bridge.nanoseconds) if machine.config.ffa is not None else None
+        self.ffa = FfaPage(self.bridge.nanoseconds) if machine.config.has_ffa else None
         self.status = StatusLine(pace)
         self.frame: Frame | None = None
         self._stops = Stops()

@@ -5,6 +5,7 @@ Whatever is preempted, every request is answered exactly once, and links and sta
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -110,6 +111,8 @@ class Calls(RuleBasedStateMachine):
         if hasattr(self, "bench"):
             self.settle()
             self.directory.cleanup()
+            del self.bench
+            gc.collect()  # engines are in reference cycles, and dear
 
     @rule(vm=st.integers(0, 1), path=st.lists(st.integers(1, 3), min_size=1, max_size=4))
     def post(self, vm: int, path: list[int]) -> None:
