@@ -45,8 +45,8 @@ class System:
 
     @property
     def partitions(self) -> list[Partition]:
-        """All that run guest code."""
-        return self.hypervisor.partitions
+        """All that run guest code: the VMs, then the secure partitions."""
+        return [*self.vms, *(each for each in self.hypervisor.partitions if each.secure)]
 
     def partition(self, name: str) -> Partition:
         """The partition with this name; KeyError if there is none."""
