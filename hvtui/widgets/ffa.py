@@ -69,8 +69,8 @@ class FfaPage(Container):
 
     @property
     def home(self) -> Table[Any]:
-        """Where the focus goes when the page is opened."""
-        return self._active
+        """Where the chosen row is: the focus goes there when the page is opened, and when details were read."""
+        return self._active if self._active.display else self.calls
 
     def show(self, view: FfaView, batch: FfaBatch) -> None:
         """The records as they are, and what is new of the calls."""
@@ -105,8 +105,8 @@ class FfaPage(Container):
             self._held = self.calls.held
             self.post_message(self.Retitled())
         chosen = self._active.chosen
-        answered = isinstance(chosen, Call) and bool(chosen.registers)
-        told = (self._active, chosen, answered, self._view)
+        became = (chosen.registers, chosen.abandoned) if isinstance(chosen, Call) else None
+        told = (self._active, chosen, became, self._view)
         if told != self._told:
             self._told = told
             about, page = self._about(chosen)
@@ -127,18 +127,12 @@ class FfaPage(Container):
 
     @on(Table.Chosen)
     def _chosen(self, message: Table.Chosen) -> None:
+        if not self.display:
+            return  # the focus only goes through on its way to the board
         self._active.active = False
         self._active = message.table
         self._active.active = True
         self._tell()
-
-    @on(Table.Opened)
-    def _opened(self) -> None:
-        self.detail.focus()
-
-    @on(Detail.Left)
-    def _left(self) -> None:
-        self._active.focus()
 
     # --- room --------------------------------------------------------------------------------------
 

@@ -31,7 +31,9 @@ class CallTable(Table[Call]):
     @property
     def held(self) -> bool:
         """The rows stand still, and newer calls are not among them."""
-        return not self._following and self._newest[-1:] != [row.item for row in self._rows[-1:]]
+        if self._following or not self._newest:
+            return False
+        return not self._rows or self._newest[-1].sequence != self._rows[-1].item.sequence
 
     def show(self, calls: list[Call], other_filter: bool = False) -> None:
         """The calls there are now; rows change only if the newest is followed, or others were asked for."""
@@ -51,7 +53,7 @@ class CallTable(Table[Call]):
     def _thaw(self) -> None:
         """The rows of now, the cursor with its call as long as that is among them."""
         chosen = self.chosen
-        if chosen is None or all(call is not chosen for call in self._newest):
+        if chosen is None or all(call.sequence != chosen.sequence for call in self._newest):
             self._follow()
         else:
             self.set_rows([Row(call.sequence, call) for call in self._newest])

@@ -96,9 +96,7 @@ def test_a_first_fragment_says_what_is_missing() -> None:
         Field("", "1 more receivers are not in these bytes", 1),
         Field("composite", "at 112: past the end"),
     ]
-    assert dissect.sent(Function.MEM_SHARE_32, whole[:47], V1_2) == [
-        Field("", "47 bytes are too short for the header")
-    ]
+    assert dissect.sent(Function.MEM_SHARE_32, whole[:47], V1_2) == [Field("", "47 bytes are too short for the header")]
 
 
 def test_page_counts_that_disagree_are_told() -> None:

@@ -73,7 +73,9 @@ def test_handles() -> None:
     low, high = handle_words(HANDLE)
     assert named.handle((Function.MEM_RECLAIM, low, high), (), b"", V1_2) == HANDLE
     assert named.handle((Function.MEM_FRAG_TX, low, high), (), SENT, V1_2) == HANDLE
-    assert named.handle((Function.MEM_SHARE_32, 0, 0), call(Function.MEM_FRAG_RX, low, high).values, b"", V1_2) == HANDLE
+    assert (
+        named.handle((Function.MEM_SHARE_32, 0, 0), call(Function.MEM_FRAG_RX, low, high).values, b"", V1_2) == HANDLE
+    )
     assert named.handle((Function.MEM_SHARE_32, 0, 0), error(Code.DENIED).values, SENT, V1_2) is None
     assert named.handle((Function.MEM_SHARE_32, 0, 0), (), b"", V1_2) is None
 

@@ -101,6 +101,16 @@ def test_a_direct_request_waits_until_it_is_answered(tmp_path: Path) -> None:
     assert list(one.registers.x[0:5]) == [Function.MSG_SEND_DIRECT_RESP_64, id_pair(2, 1), 0, 30, 40]
 
 
+def test_narrow_messages_leave_the_receivers_other_registers_alone(tmp_path: Path) -> None:
+    """x8-x17 are not part of MSG_SEND_DIRECT_REQ and RESP: preserved (DEN0028)."""
+    machine = Relaying(tmp_path)
+    machine.call(2, Function.MSG_WAIT)
+    x = machine.vcpu(2).registers.x
+    x[8:18] = list(range(8, 18))
+    machine.call(1, Function.MSG_SEND_DIRECT_REQ_64, id_pair(1, 2), 0, *range(0x103, 0x112))
+    assert x[3:18] == [*range(0x103, 0x108), *range(8, 18)]
+
+
 def test_a_callee_that_ends_aborts_its_caller(tmp_path: Path) -> None:
     machine = Relaying(tmp_path)
     machine.call(2, Function.MSG_WAIT)
