@@ -146,7 +146,7 @@ class Switching:
             partition.interrupts.inject(self._managed_exit, context.index)
 
     def run_preempted(self, context: Context, pcore: PhysicalCore) -> None:
-        """FFA_RUN by the normal world of the context that ran when its chain was preempted: every level is as it was."""
+        """FFA_RUN by the normal world of what ran when the chain was preempted: every level is as it was."""
         for caller in context.callers():
             caller.become(ContextState.BLOCKED)
         context.resumable = False
