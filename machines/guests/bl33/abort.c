@@ -1,0 +1,5 @@
+#include "client.h"
+
+void abort_tests(void)
+{
+}

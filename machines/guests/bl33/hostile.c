@@ -1,0 +1,5 @@
+#include "client.h"
+
+void hostile_tests(void)
+{
+}

@@ -1,0 +1,5 @@
+#include "client.h"
+
+void memory_tests(void)
+{
+}

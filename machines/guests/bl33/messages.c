@@ -1,0 +1,5 @@
+#include "client.h"
+
+void message_tests(void)
+{
+}

@@ -1,0 +1,5 @@
+#include "client.h"
+
+void notification_tests(void)
+{
+}

@@ -1,0 +1,5 @@
+#include "client.h"
+
+void setup_tests(void)
+{
+}
