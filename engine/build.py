@@ -45,8 +45,8 @@ class System:
 
     @property
     def partitions(self) -> list[Partition]:
-        """All that run guest code."""
-        return self.hypervisor.partitions
+        """All that run guest code: the VMs, then the secure partitions."""
+        return [*self.vms, *(each for each in self.hypervisor.partitions if each.secure)]
 
     def partition(self, name: str) -> Partition:
         """The partition with this name; KeyError if there is none."""
@@ -72,6 +72,7 @@ class _Builder:
         self.secure: SecureWorld | None = None
         if config.secure is not None:
             self.secure = SecureWorld(self.hypervisor, self.memory, config.secure, self._mmio)
+            self.secure.raise_sri = self._raise_sri
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
 
     def _relayer(self, section: FfaSection) -> FfaProxy:
@@ -81,6 +82,12 @@ class _Builder:
         relayer = FfaProxy(self.hypervisor, self.memory, section, client)
         self.secure.raise_sri = relayer.on_schedule_receiver
         return relayer
+
+    def _raise_sri(self) -> None:
+        """A payload that owns EL2 hears of the secure world's schedule receiver interrupt itself."""
+        for vm in self.vms:
+            if isinstance(vm, Payload) and self.config.secure is not None:
+                vm.vgic.inject(self.config.secure.options.sri)
 
     def power_on(self) -> None:
         """The chain of trust first, where there is one; then the VMs."""

@@ -19,6 +19,7 @@ from engine.hypervisor.partition import Partition
 from engine.hypervisor.stage2 import Stage2
 from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
+from engine.images.image import ImageError
 from engine.monitor.boot import load_packages
 from engine.monitor.spmd import Spmd
 from engine.spmc.partition import LoadedPackage, SecurePartition
@@ -48,7 +49,10 @@ class SecureWorld:
             self._add(loaded, number)
 
     def _add(self, loaded: LoadedPackage, number: int) -> None:
-        manifest = loaded.manifest
+        manifest, cores = loaded.manifest, len(self._hypervisor.cores)
+        if manifest.contexts not in (1, cores):
+            problem = f"expected execution-ctx-count 1, or {cores} as the board has cores (got {manifest.contexts})"
+            raise ImageError(loaded.name, problem)
         stage2 = Stage2(self.memory, self._tables, _FIRST_VMID + number)
         mailbox = Mailbox(max_pages=self._options.max_buffer_pages)
         made = SecurePartition(loaded, mailbox, self.memory, stage2, self._traps, self._hypervisor.cores)

@@ -121,6 +121,17 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     secure: SecureConfig | None = None
     """None where the machine has no secure world."""
 
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Names of all that run guest code: the VMs, then the secure partitions."""
+        sps = () if self.secure is None else tuple(sp.name for sp in self.secure.sps)
+        return (*(vm.name for vm in self.vms), *sps)
+
+    @property
+    def has_ffa(self) -> bool:
+        """Whether somebody answers FF-A calls."""
+        return self.ffa is not None or self.secure is not None
+
 
 def load(file: str | Path, overrides: Iterable[str] = ()) -> MachineConfig:
     """Read a machine file and apply `--set` overrides; ConfigError says in one line what is wrong."""

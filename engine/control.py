@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from engine import observe
 from engine.build import System
 from engine.errors import MachineError
-from engine.events import HostInput, VmState
+from engine.events import HostInput
 from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
@@ -79,8 +79,7 @@ class Control:
         """Cold reset of one VM."""
         vm = self.vm(vm_name)
         self._record("reset", vm)
-        vm.power_on()
-        self.system.events.emit(VmState(self.system.hypervisor.now, vm.name, -1, "started", "reset"))
+        self.system.hypervisor.reset_vm(vm, "reset")
 
     def _record(self, kind: str, vm: Partition, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
         hypervisor = self.system.hypervisor

@@ -75,7 +75,7 @@ FREE = FfaCost()
 
 
 class FfaCall(Event, frozen=True):
-    """One FF-A call with its answer (DEN0077A v1.2), as it was: `ffa.log` and `ffa.dissect` put it into words."""
+    """One FF-A call with its answer (DEN0077A v1.2), as it was: `ffa.lines` and `ffa.dissect` put it into words."""
 
     endpoint: int
     """Partition id of the caller."""

@@ -10,8 +10,10 @@ from engine.build import System
 from engine.cpu.timer import TimerPpi
 from engine.errors import MachineError
 from engine.hypervisor.partition import Partition
+from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
 from engine.observe_ffa import ffa_view
+from engine.spmc.partition import SecurePartition
 from engine.views import (
     CoreView,
     MachineView,
@@ -74,11 +76,24 @@ def machine_view(system: System, state: RunState, detail: str, ffa: bool = True)
         instructions=hypervisor.progress,
         events=system.events.total,
         vms=tuple(_vm_view(vm) for vm in system.partitions),
-        cores=tuple(
-            CoreView(core.index, core.cycles, core.busy, _running_name(core.current)) for core in hypervisor.cores
-        ),
-        ffa=ffa_view(system.ffa) if ffa and system.ffa is not None else None,
+        cores=tuple(_core_view(system, core) for core in hypervisor.cores),
+        ffa=ffa_view(system) if ffa else None,
     )
+
+
+def _core_view(system: System, core: PhysicalCore) -> CoreView:
+    chain = _call_chain(system, core)
+    running = core.held or core.current
+    return CoreView(core.index, core.cycles, core.busy, _running_name(running), core.held is not None, chain)
+
+
+def _call_chain(system: System, core: PhysicalCore) -> tuple[str, ...]:
+    context = None if system.secure is None else system.secure.spmc.switching.held(core)
+    if context is None:
+        return ()
+    names = [context.vcpu.vm.name, *(caller.vcpu.vm.name for caller in context.callers())]
+    first = [] if core.caller is None else [core.caller.vm.name]
+    return (*first, *reversed(names))
 
 
 def _running_name(vcpu: Vcpu | None) -> str:
@@ -95,6 +110,7 @@ def _vm_view(vm: Partition) -> VmView:
         ram_size=vm.ram_size,
         console=vm.console.name,
         vcpus=tuple(_vcpu_view(vcpu) for vcpu in vm.vcpus),
+        secure=vm.secure,
     )
 
 
@@ -110,6 +126,7 @@ def _vcpu_view(vcpu: Vcpu) -> VcpuView:
         exits=vcpu.exits,
         instructions=vcpu.instructions,
         pending=vcpu.vm.interrupts.pending(vcpu.index),
+        context=vcpu.vm.contexts[vcpu.index].state.value if isinstance(vcpu.vm, SecurePartition) else "",
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from engine.ffa.notification_state import Bitmap, EndpointNotifications
+from collections.abc import Sequence
+
+from engine.build import System
+from engine.ffa.abi import is_secure
+from engine.ffa.notification_state import Bitmap
 from engine.ffa.transactions import Borrower, Transaction
-from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_stub_spmc import StubPartition
 from engine.manager.endpoint import Endpoint
+from engine.manager.manager import Manager
 from engine.views import (
     FfaBitmapView,
     FfaBorrowerView,
@@ -17,14 +21,42 @@ from engine.views import (
 )
 
 
-def ffa_view(proxy: FfaProxy) -> FfaView:
-    """Partitions, transactions and notifications, by id and handle."""
-    relay = proxy.relay
+def ffa_view(system: System) -> FfaView | None:
+    """Partitions, transactions and notifications, by id and handle; None for a machine without FF-A."""
+    managers = _managers(system)
+    if not managers:
+        return None
+    endpoints = {id_: each for manager in managers for id_, each in manager.endpoints.items() if each.uuids}
+    stubs = system.ffa.relay.stubs if system.ffa is not None else {}
+    ids = sorted({id_ for manager in managers for id_ in manager.notifications.endpoints})
     return FfaView(
-        partitions=(*map(_partition, relay.endpoints.values()), *map(_stub, relay.stubs.values())),
-        transactions=tuple(_transaction(record) for _, record in sorted(relay.table.records.items())),
-        notifications=tuple(_notifications(id_, state) for id_, state in sorted(relay.notifications.endpoints.items())),
+        partitions=(*(_partition(each) for _, each in sorted(endpoints.items())), *map(_stub, stubs.values())),
+        transactions=tuple(_transaction(record) for _, record in sorted(_records(managers).items())),
+        notifications=tuple(_notifications(id_, managers) for id_ in ids),
     )
+
+
+def _managers(system: System) -> list[Manager]:
+    """Whoever keeps records: the relayer, the SPMC, or both."""
+    relay: list[Manager] = [] if system.ffa is None else [system.ffa.relay]
+    return relay if system.secure is None else [*relay, system.secure.spmc.manager]
+
+
+def _records(managers: Sequence[Manager]) -> dict[int, Transaction]:
+    """Each transaction once: one that both keep has the owner's addresses, and from each how far its borrowers got."""
+    found: dict[int, Transaction] = {}
+    for manager in managers:
+        for handle, record in manager.table.records.items():
+            known = found.get(handle)
+            found[handle] = record if known is None else _with_secure_borrowers(known, record)
+    return found
+
+
+def _with_secure_borrowers(known: Transaction, secure: Transaction) -> Transaction:
+    for borrower in secure.borrowers:
+        if is_secure(borrower.endpoint):
+            known = known.with_borrower(borrower)
+    return known
 
 
 def _partition(endpoint: Endpoint) -> FfaPartitionView:
@@ -77,9 +109,12 @@ def _borrower(borrower: Borrower) -> FfaBorrowerView:
     )
 
 
-def _notifications(endpoint: int, state: EndpointNotifications) -> FfaNotificationView:
-    bitmaps = (_bitmap("sp", state.from_sp), _bitmap("vm", state.from_vm))
-    return FfaNotificationView(endpoint, bitmaps, int(state.framework))
+def _notifications(endpoint: int, managers: Sequence[Manager]) -> FfaNotificationView:
+    """What partitions signal a VM is kept by the SPMC, what VMs signal it by the relayer."""
+    states = [m.notifications.endpoints[endpoint] for m in managers if endpoint in m.notifications.endpoints]
+    here, there = states[0], states[-1]
+    framework = int(here.framework | there.framework)
+    return FfaNotificationView(endpoint, (_bitmap("sp", there.from_sp), _bitmap("vm", here.from_vm)), framework)
 
 
 def _bitmap(source: str, bitmap: Bitmap) -> FfaBitmapView:

@@ -61,6 +61,8 @@ class VcpuView(msgspec.Struct, frozen=True):
     instructions: int
     pending: tuple[int, ...]
     """INTIDs pending in its virtual interrupt controller."""
+    context: str = ""
+    """Of a secure partition's execution context: `idle`, `running`, `blocked`, `preempted`, ... and "" for a VM's."""
 
 
 class VmView(msgspec.Struct, frozen=True):
@@ -76,6 +78,8 @@ class VmView(msgspec.Struct, frozen=True):
     console: str
     """Name of its console."""
     vcpus: tuple[VcpuView, ...]
+    secure: bool = False
+    """Whether it lives in the secure world."""
 
 
 class CoreView(msgspec.Struct, frozen=True):
@@ -88,6 +92,10 @@ class CoreView(msgspec.Struct, frozen=True):
     """Cycles that were guest instructions rather than waiting."""
     running: str
     """`vm0/1`, or "" when idle."""
+    secure: bool = False
+    """Whether it is in the secure world."""
+    chain: tuple[str, ...] = ()
+    """The call chain it runs: who called first, then who was called, by name; empty outside the secure world."""
 
 
 class FfaPartitionView(msgspec.Struct, frozen=True):

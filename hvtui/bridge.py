@@ -66,10 +66,11 @@ class Bridge:
         self._wake = asyncio.Event()
         self._dozing = False
         """Read from the machine's thread: output should end the rest."""
-        self._positions = {vm.name: 0 for vm in machine.config.vms}
+        self._positions = dict.fromkeys(machine.config.partitions, 0)
         self._typed: dict[str, bytearray] = {}
         self._typed_at = self._type_again_at = 0.0
         self._next_event = self._next_call = 0
+        self._ffa_endpoint: int | None = None
         self._complete = False
         """The widgets have every event that is kept."""
         self._view: MachineView | None = None
@@ -107,6 +108,11 @@ class Bridge:
         if (vm, vcpu) != self.selected:
             self.selected = (vm, vcpu)
             self.look()
+
+    def filter_ffa(self, endpoint: int | None) -> None:
+        """Look at the FF-A calls of one endpoint, as far back as they are kept; None: of all."""
+        self._ffa_endpoint, self._next_call = endpoint, 0
+        self.look()
 
     def look(self) -> None:
         """Ask for a full frame now."""
@@ -174,6 +180,7 @@ class Bridge:
             events_from=0 if everything else self._next_event,
             events_limit=KEPT_EVENTS if everything else _LIVE_EVENTS if tables else 0,
             ffa_from=self._next_call if tables and self.ffa_visible else -1,
+            ffa_endpoint=self._ffa_endpoint,
             registers_of=self.selected if registers else None,
             registers_at=self._executed if running else -1,
         )
@@ -186,7 +193,7 @@ class Bridge:
             self._executed = answer.registers_at
         for vm, taken in answer.taken:
             self._forget_typed(vm, taken)
-        if answer.ffa is not None:
+        if answer.ffa is not None and answer.ffa.endpoint == self._ffa_endpoint:
             self._next_call = answer.ffa.end
         return Frame(
             view=self._view,

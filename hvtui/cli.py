@@ -186,7 +186,7 @@ def _ordered_steps(
     machine: MachineConfig, order: Iterable[str], expect: Sequence[str], send: Sequence[str]
 ) -> list[Step]:
     """The steps of both options, in the order of the command line."""
-    names = [vm.name for vm in machine.vms]
+    names = machine.partitions
     expects, sends = iter(expect), iter(send)
     steps: list[Step] = []
     for option in order:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from dataclasses import dataclass
 
 from engine.control import Control
-from engine.events import Event, FfaAnswer, FfaCall
+from engine.events import Event
 from engine.views import RegistersView
+from hvtui.ffa_calls import newest_calls
 from hvtui.frame import FfaBatch
 
 KEPT_EVENTS = 10_000
@@ -28,6 +27,8 @@ class Question:
     """0: none are wanted now."""
     ffa_from: int
     """FF-A calls from this event on; -1: none are wanted now."""
+    ffa_endpoint: int | None
+    """Only calls that may concern this endpoint; None: all."""
     registers_of: tuple[str, int] | None
     registers_at: int
     """Instructions that vCPU had executed when it was last looked at; -1 to look in any case."""
@@ -64,17 +65,9 @@ def answer(control: Control, question: Question) -> Answer:
 
 
 def _ffa(control: Control, question: Question) -> FfaBatch | None:
-    """The newest FF-A calls among the events that are new to who asks."""
     if question.ffa_from < 0:
         return None
-    ring = control.system.events
-    calls: deque[tuple[int, FfaCall | FfaAnswer]] = deque()
-    for number, event in zip(itertools.count(ring.total - 1, -1), ring.newest(question.ffa_from), strict=False):
-        if isinstance(event, FfaCall | FfaAnswer):
-            if len(calls) == KEPT_CALLS:
-                return FfaBatch(tuple(calls), True, ring.total)
-            calls.appendleft((number, event))
-    return FfaBatch(tuple(calls), ring.first > question.ffa_from, ring.total)
+    return newest_calls(control.system.events, question.ffa_from, question.ffa_endpoint, KEPT_CALLS)
 
 
 def _registers(control: Control, question: Question) -> tuple[RegistersView | None, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
-from engine.events import FfaAnswer, FfaCall
+from engine.events import EventRing, FfaAnswer, FfaCall
 from engine.ffa import lines, named
 from engine.ffa.log import describe
 from engine.views import FfaTransactionView
@@ -95,9 +96,9 @@ class CallList:
             self.calls.clear()
             self._waiting.clear()
         for sequence, event in batch.events:
-            self._add(sequence, event)
+            self._add(sequence, event, batch.endpoint)
 
-    def _add(self, sequence: int, event: FfaCall | FfaAnswer) -> None:
+    def _add(self, sequence: int, event: FfaCall | FfaAnswer, endpoint: int | None) -> None:
         caller = (event.vm, event.vcpu)
         waiting = self._waiting.pop(caller, None)
         if waiting is not None and isinstance(event, FfaAnswer):
@@ -106,6 +107,8 @@ class CallList:
             return
         if waiting is not None:
             waiting.abandoned = True
+        if isinstance(event, FfaAnswer) and endpoint is not None:
+            return  # to a call that was left out
         call = Call(sequence, event)
         call.endpoints = self._with_sharers(call)
         self.calls.append(call)
@@ -123,6 +126,39 @@ class CallList:
             if len(self._sharers) > _HANDLES:
                 del self._sharers[next(iter(self._sharers))]
         return together
+
+
+def newest_calls(ring: EventRing, start: int, endpoint: int | None, limit: int) -> FfaBatch:
+    """The newest at most `limit` calls from event `start` on that may concern an endpoint, with their answers."""
+    answers: dict[tuple[str, int], tuple[int, FfaAnswer]] = {}
+    found: list[tuple[int, FfaCall | FfaAnswer]] = []
+    room, gap = limit, ring.first > start
+    for number, event in zip(itertools.count(ring.total - 1, -1), ring.newest(start), strict=False):
+        if isinstance(event, FfaAnswer):
+            answers[event.vm, event.vcpu] = (number, event)
+        elif isinstance(event, FfaCall):
+            # What a vCPU did before it was answered is the call that waited.
+            answer = answers.pop((event.vm, event.vcpu), None)
+            if endpoint is not None and not _may_concern(endpoint, event, answer):
+                continue
+            if not room:
+                gap = True
+                break
+            room -= 1
+            found += [(number, event)] if answer is None else [(number, event), answer]
+    else:
+        found += answers.values()
+    return FfaBatch(tuple(sorted(found, key=_number)), gap, ring.total, endpoint)
+
+
+def _number(entry: tuple[int, FfaCall | FfaAnswer]) -> int:
+    return entry[0]
+
+
+def _may_concern(endpoint: int, call: FfaCall, answer: tuple[int, FfaAnswer] | None) -> bool:
+    if endpoint == call.endpoint or named.may_name(endpoint, call.args, call.sent, call.version):
+        return True
+    return answer is not None and endpoint in named.in_registers(answer[1].result)
 
 
 def concerns(share: FfaTransactionView, endpoint: int) -> bool:

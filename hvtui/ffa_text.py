@@ -57,7 +57,7 @@ def call_page(call: Call, view: FfaView, nanoseconds: int) -> Page:
 
 
 def cost(spent: FfaCost) -> str:
-    """`515 table entries, 2 TLB flushes, 112 bytes copied`."""
+    """`table entries 515, TLB flushes 2, bytes copied 112`."""
     if spent == FREE:
         return "registers only"
     counted = (
@@ -66,7 +66,7 @@ def cost(spent: FfaCost) -> str:
         (spent.copied, "bytes copied"),
         (spent.cleared, "bytes cleared"),
     )
-    return ", ".join(f"{count} {what}" for count, what in counted if count) or "nothing changed"
+    return ", ".join(f"{what} {count}" for count, what in counted if count) or "nothing changed"
 
 
 def _registers(event: FfaCall, answer: tuple[int, ...]) -> Items:

@@ -29,6 +29,8 @@ class FfaBatch:
     """Some between the batch before and this one are lost."""
     end: int
     """Sequence number that the next batch starts from."""
+    endpoint: int | None = None
+    """Calls that surely do not concern it were left out; None: all are there."""
 
 
 @dataclass(frozen=True, slots=True)

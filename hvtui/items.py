@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
@@ -13,8 +13,7 @@ from hvtui.theme import Ink
 
 Line: TypeAlias = list[tuple[str, Style]]
 """Styled parts."""
-_LABEL = 11
-_INDENT = 1
+_LEAST_LABEL, _MOST_LABEL = 10, 14
 _LEAST_VALUE = 12
 _TWO_COLUMNS, _GAP = 78, 2
 
@@ -43,20 +42,26 @@ class Page(NamedTuple):
 def lay_out(page: Page, width: int) -> list[Line]:
     """Lines of at most `width` columns where there is room for a value at all; lines among the items stay."""
     if width < _TWO_COLUMNS or not page.aside:
-        return _column([*page.main, *page.aside], width)
+        return _from_top([*_column(page.main, width), *_column(page.aside, width)])
     half = (width - _GAP) // 2
     empty: Line = []
-    pairs = zip_longest(_column(page.main, half), _column(page.aside, half), fillvalue=empty)
-    return [
-        [*left, (" " * (half + _GAP - sum(len(part) for part, _ in left)), Ink.TEXT), *right] for left, right in pairs
-    ]
+    columns = (_from_top(_column(items, half)) for items in page)
+    return [[*left, *_gap(left, half), *right] for left, right in zip_longest(*columns, fillvalue=empty)]
 
 
-def _column(items: Iterable[Item | Line], width: int) -> list[Line]:
-    lines = [line for item in items for line in ([item] if isinstance(item, list) else _lines(item, width))]
-    while lines and not lines[0]:
-        del lines[0]
-    return lines
+def _gap(left: Line, half: int) -> Line:
+    return [(" " * max(0, half + _GAP - sum(len(part) for part, _ in left)), Ink.TEXT)]
+
+
+def _from_top(lines: list[Line]) -> list[Line]:
+    """Without the empty lines that begin it."""
+    return lines[next((number for number, line in enumerate(lines) if line), 0) :]
+
+
+def _column(items: Items, width: int) -> list[Line]:
+    labels = max((item.depth + len(item.label) for item in items if isinstance(item, Item)), default=0)
+    column = max(_LEAST_LABEL, min(labels, _MOST_LABEL))
+    return [line for item in items for line in ([item] if isinstance(item, list) else _lines(item, column, width))]
 
 
 def heading(title: str) -> Items:
@@ -64,9 +69,10 @@ def heading(title: str) -> Items:
     return [[], [(title, Ink.HEADING)]]
 
 
-def _lines(item: Item, width: int) -> Iterator[Line]:
-    indent = " " * (item.depth * _INDENT)
-    label = f"{indent}{item.label:{max(0, _LABEL - len(indent))}} "
+def _lines(item: Item, column: int, width: int) -> Iterator[Line]:
+    """The label in `column` columns, the value in the rest."""
+    indented = " " * item.depth + item.label
+    label = f"{indented:{column}} "
     room = max(_LEAST_VALUE, width - len(label))
     first, *rest = textwrap.wrap(item.value, room, break_on_hyphens=False) or [""]
     yield [(label, Ink.MUTED), (first, item.style)]

@@ -104,13 +104,13 @@ def region_flags(flags: int) -> list[str]:
 
 
 def _receiver(receiver: Receiver, who: Who) -> Iterator[Field]:
-    yield Field("receiver", who(receiver.endpoint), 1)
-    yield Field("permissions", f"0x{receiver.permissions.pack():x} {receiver.permissions}", 2)
+    yield Field("receiver", who(receiver.endpoint))
+    yield Field("permissions", f"0x{receiver.permissions.pack():x} {receiver.permissions}", 1)
     others = "another borrower" if receiver.flags & NON_RETRIEVAL_BORROWER else ""
-    yield Field("flags", _words(receiver.flags, [others] if others else []), 2)
-    yield Field("composite", f"at {receiver.composite}" if receiver.composite else "none", 2)
+    yield Field("flags", _words(receiver.flags, [others] if others else []), 1)
+    yield Field("composite", f"at {receiver.composite}" if receiver.composite else "none", 1)
     if receiver.impdef != NO_IMPDEF:
-        yield Field("impdef", receiver.impdef.hex(" ", 8), 2)
+        yield Field("impdef", receiver.impdef.hex(" ", 8), 1)
 
 
 def _composite(region: Region) -> Iterator[Field]:

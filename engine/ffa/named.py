@@ -30,7 +30,16 @@ _SINGLES = frozenset(
 """Functions with an endpoint in w1[15:0]."""
 _INFO_GETS = (Function.NOTIFICATION_INFO_GET_32, Function.NOTIFICATION_INFO_GET_64)
 _HANDLES = frozenset({Function.MEM_RECLAIM, Function.MEM_FRAG_RX, Function.MEM_FRAG_TX})
+_UNSEEN = _HANDLES | RETRIEVES | frozenset({Function.MEM_RELINQUISH, *_INFO_GETS})
+"""Functions of which only their memory or their answer tells whom they concern."""
 _REGIONS = SENDS | RETRIEVES | {Function.MEM_FRAG_TX}
+
+
+def may_name(endpoint: int, registers: Sequence[int], sent: bytes, version: Version) -> bool:
+    """False where a call surely names another endpoint or none: a quick choice out of many calls."""
+    if endpoint in (receiver_of(registers[1]), sender_of(registers[1])) or function(registers[0]) in _UNSEEN:
+        return True
+    return endpoint in in_descriptor(registers[0], sent, version) if sent else False
 
 
 def in_registers(registers: Sequence[int]) -> frozenset[int]:

@@ -124,7 +124,8 @@ class Result(NamedTuple):
 
 
 def _narrow(fid: int, mask: int, values: Sequence[int]) -> Result:
-    padded = (*values, *(0,) * (NARROW - 1 - len(values)))
+    """x0-x7; values beyond them are not part of it."""
+    padded = (*values[: NARROW - 1], *(0,) * (NARROW - 1 - len(values)))
     return Result((fid, *(value & mask for value in padded)))
 
 

@@ -213,6 +213,7 @@ class Hypervisor:
             vcpu.pcore = pcore
         pcore.held = vcpu
         vcpu.state = VcpuState.READY
+        self._catch_up_core(pcore)
         self._end_slice()
 
     def release(self, pcore: PhysicalCore) -> None:
@@ -264,7 +265,7 @@ class Hypervisor:
         if executed and not faulted:
             vcpu.faults_in_a_row = 0
         if vm.reset_requested:
-            self._reset_vm(vm)
+            self.reset_vm(vm)
         self._active = None
 
     # --- interrupts --------------------------------------------------------------------------------
@@ -328,8 +329,7 @@ class Hypervisor:
             pcore.slice_end = min(pcore.slice_end, pcore.now + self._wake_delay)
             self._end_slice()
             return
-        pcore.cycles = max(pcore.cycles, self.now)
-        self._shorten_turn(pcore)
+        self._catch_up_core(pcore)
 
     def _shorten_turn(self, woken: PhysicalCore) -> None:
         """A core that was idle has work: whoever runs now must not run far ahead of it."""
@@ -402,15 +402,23 @@ class Hypervisor:
             vcpu.state = VcpuState.OFF
         vm.core.stop()
 
-    def _reset_vm(self, vm: Partition) -> None:
+    def reset_vm(self, vm: Partition, why: str = "") -> None:
+        """Cold reset, between slices."""
         vm.power_on()
-        self._emit(VmState(self.now, vm.name, -1, "started", ""))
+        self._emit(VmState(self.now, vm.name, -1, "started", why))
+        self._catch_up_core(vm.vcpus[0].pcore)
+
+    def _catch_up_core(self, pcore: PhysicalCore) -> None:
+        """A core that may have been idle has work from now on."""
+        if pcore is not self._active:
+            pcore.cycles = max(pcore.cycles, self.now)
+            self._shorten_turn(pcore)
 
     def power_on(self) -> None:
         """Start every VM."""
         for vm in self.partitions:
             if not vm.secure:
-                self._reset_vm(vm)
+                self.reset_vm(vm)
 
     def _emit(self, event: Event) -> None:
         self.events.emit(event)

@@ -31,7 +31,7 @@ class _Context:
 
     @property
     def deliverable(self) -> set[int]:
-        return self.enabled & self.pending
+        return (self.enabled & self.pending) - self.active
 
 
 class VirtualInterrupts:
@@ -100,7 +100,8 @@ class VirtualInterrupts:
         state = self._contexts[vcpu]
         if level:
             state.high.add(intid)
-            self.inject(intid, vcpu)
+            if intid not in state.active:
+                self.inject(intid, vcpu)
             return
         state.high.discard(intid)
         if intid in state.pending and intid in self.owned:
@@ -110,11 +111,11 @@ class VirtualInterrupts:
     def inject(self, intid: int, vcpu: int = 0) -> None:
         """Latch an interrupt as pending; ignored for one that the partition does not have."""
         state = self._contexts[vcpu]
-        if intid not in self._known or intid in state.active:
+        if intid not in self._known:
             return
         state.pending.add(intid)
         self._on_change(vcpu)
-        if intid in self.owned and intid in state.enabled:
+        if intid in self.owned and intid in state.deliverable:
             self._on_signal(vcpu, intid)
 
     def cancel(self, intid: int, vcpu: int) -> None:

@@ -17,11 +17,13 @@ from hvtui.screens.board_actions import BoardActions
 from hvtui.text import shorten
 from hvtui.widgets.console import Console
 from hvtui.widgets.consoles import Consoles
+from hvtui.widgets.detail import Detail
 from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.partitions import Partitions
 from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
+from hvtui.widgets.table import Table
 from hvtui.widgets.titles import set_title
 
 _NORMAL, _WIDE = 116, 160
@@ -44,11 +46,11 @@ class BoardScreen(BoardActions):
         super().__init__()
         self.machine = machine
         self.bridge = Bridge(machine, self.show, self.complain)
-        self.consoles = Consoles([vm.name for vm in machine.config.vms])
+        self.consoles = Consoles(machine.config.partitions)
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
-        self.ffa = FfaPage(self.bridge.nanoseconds) if machine.config.ffa is not None else None
+        self.ffa = FfaPage(self.bridge.nanoseconds) if machine.config.has_ffa else None
         self.status = StatusLine(pace)
         self.frame: Frame | None = None
         self._stops = Stops()
@@ -122,6 +124,16 @@ class BoardScreen(BoardActions):
     @on(Partitions.Selected)
     def _vcpu_selected(self, message: Partitions.Selected) -> None:
         self.select(message.vm, message.vcpu)
+
+    @on(Table.Opened)
+    def _read_details(self) -> None:
+        if self.ffa is not None:
+            self._show_pane(self.ffa.detail)
+
+    @on(Detail.Left)
+    def _details_read(self) -> None:
+        if self.ffa is not None:
+            self._show_pane(self.ffa.home)
 
     @on(FfaPage.Retitled)
     def _ffa_retitled(self) -> None:

@@ -149,6 +149,7 @@ class BoardActions(Screen[None]):
         """Where the page is not shown, the key shows it first."""
         if self.ffa is not None and self.has_class("-show-ffa"):
             self.ffa.next_endpoint()
+            self.bridge.filter_ffa(self.ffa.endpoint)
             self.retitle()
         else:
             self.action_ffa()
@@ -160,9 +161,11 @@ class BoardActions(Screen[None]):
         self._show_pane(pane)
 
     def _show_pane(self, pane: Widget) -> None:
-        """Focus a pane, on the board or on the FF-A page; a maximised one gives its place to it."""
-        self.set_class(self._on_ffa_page(pane), "-show-ffa")
-        if self.has_class("-maximised"):
+        """Focus a pane, on the board or on the FF-A page; a maximised one beside it gives its place to it."""
+        if self._on_ffa_page(pane) is not self.has_class("-show-ffa"):
+            self._share_out()
+            self.toggle_class("-show-ffa")
+        elif self.has_class("-maximised"):
             self._maximise(pane)
         self.call_after_refresh(pane.focus)
         self.call_after_refresh(self.laid_out)

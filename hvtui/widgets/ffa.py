@@ -38,6 +38,8 @@ class FfaPage(Container):
         self._nanoseconds = nanoseconds
         self._view = FfaView((), (), ())
         self._calls = CallList(KEPT_CALLS)
+        self._listed: int | None = None
+        """Whose calls are in the list."""
         self.shares = ShareTable()
         self.endpoints = EndpointTable()
         self.notifications = NotificationTable()
@@ -48,6 +50,7 @@ class FfaPage(Container):
         """The detail pane follows its cursor."""
         self.calls.active = True
         self._told: tuple[object, ...] = ()
+        self._held = False
         self.turn = 0
         """Which table of records has the place."""
         self.endpoint: int | None = None
@@ -66,40 +69,44 @@ class FfaPage(Container):
 
     @property
     def home(self) -> Table[Any]:
-        """Where the focus goes when the page is opened."""
-        return self._active
+        """Where the chosen row is: the focus goes there when the page is opened, and when details were read."""
+        return self._active if self._active.display else self.calls
 
     def show(self, view: FfaView, batch: FfaBatch) -> None:
         """The records as they are, and what is new of the calls."""
+        if batch.endpoint != self.endpoint:
+            return  # asked for before the filter changed
         self._view = view
+        other_filter = batch.endpoint != self._listed
+        if other_filter:
+            self._listed, self._calls = batch.endpoint, CallList(KEPT_CALLS)
         self._calls.add(batch)
-        self._fill()
+        self._fill(other_filter)
 
     def next_endpoint(self) -> None:
-        """Filter by the endpoint after this one; after the last, by none."""
+        """Filter by the endpoint after this one; after the last, by none. Tables follow with the next frame."""
         choices = [None, *(partition.id for partition in self._view.partitions)]
         place = choices.index(self.endpoint) + 1 if self.endpoint in choices else 0
         self.endpoint = choices[place % len(choices)]
-        self._fill(other_filter=True)
 
-    def _fill(self, other_filter: bool = False) -> None:
-        newer = self.calls.newer
+    def _fill(self, other_filter: bool) -> None:
         self.endpoints.show(self._view)
         self.shares.show(self._view, self.endpoint)
         self.notifications.show(self._view, self.endpoint)
         wanted = [call for call in self._calls.calls if self.endpoint is None or self.endpoint in call.endpoints]
         self.calls.show(wanted, other_filter)
         self._tell()
-        if self.calls.newer != newer:
-            self.post_message(self.Retitled())
 
     # --- details -----------------------------------------------------------------------------------
 
     def _tell(self) -> None:
-        """All about the chosen row, unless that has been said."""
+        """All about the chosen row, unless that has been said, and whether calls are held back."""
+        if self.calls.held is not self._held:
+            self._held = self.calls.held
+            self.post_message(self.Retitled())
         chosen = self._active.chosen
-        answered = isinstance(chosen, Call) and bool(chosen.registers)
-        told = (self._active, chosen, answered, self._view)
+        became = (chosen.registers, chosen.abandoned) if isinstance(chosen, Call) else None
+        told = (self._active, chosen, became, self._view)
         if told != self._told:
             self._told = told
             about, page = self._about(chosen)
@@ -120,21 +127,12 @@ class FfaPage(Container):
 
     @on(Table.Chosen)
     def _chosen(self, message: Table.Chosen) -> None:
-        newer = self.calls.newer
+        if not self.display:
+            return  # the focus only goes through on its way to the board
         self._active.active = False
         self._active = message.table
         self._active.active = True
         self._tell()
-        if newer:
-            self.post_message(self.Retitled())
-
-    @on(Table.Opened)
-    def _opened(self) -> None:
-        self.detail.focus()
-
-    @on(Detail.Left)
-    def _left(self) -> None:
-        self._active.focus()
 
     # --- room --------------------------------------------------------------------------------------
 
@@ -163,6 +161,6 @@ class FfaPage(Container):
         for place, table in enumerate(self._records):
             others = [name for name in names if name != names[place]] if self.takes_turns else []
             set_title(table, " │ ".join([names[place], *others]) + (" (← →)" if others else ""))
-        newer = f", {self.calls.newer} newer (end)" if self.calls.newer else ""
-        set_title(self.calls, f"ff-a calls, {self.filter_name} (n){newer} │ board (x)")
+        held = ", held (end)" if self._held else ""
+        set_title(self.calls, f"ff-a calls, {self.filter_name} (n){held} │ board (x)")
         set_title(self.detail, "details")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from engine.ffa.log import endpoint_name
 from hvtui import text
@@ -19,24 +19,23 @@ _TIME = 12
 
 
 class CallTable(Table[Call]):
-    """Follows the newest call while the cursor is on it; else the rows stand still, and the rest is counted."""
+    """Follows the newest call while the cursor is on it; else the rows stand still."""
 
     def __init__(self, nanoseconds: Callable[[int], int]) -> None:
         super().__init__("calls", "no calls")
         self._nanoseconds = nanoseconds
         self._following = True
-        self._newest: Sequence[Call] = ()
+        self._newest: list[Call] = []
         """All calls there are to show, of which the rows may be a part."""
 
     @property
-    def newer(self) -> int:
-        """Calls that came after the last row."""
-        if self._following or not self._rows:
-            return 0
-        last = self._rows[-1].item.sequence
-        return sum(call.sequence > last for call in self._newest)
+    def held(self) -> bool:
+        """The rows stand still, and newer calls are not among them."""
+        if self._following or not self._newest:
+            return False
+        return not self._rows or self._newest[-1].sequence != self._rows[-1].item.sequence
 
-    def show(self, calls: Sequence[Call], other_filter: bool = False) -> None:
+    def show(self, calls: list[Call], other_filter: bool = False) -> None:
         """The calls there are now; rows change only if the newest is followed, or others were asked for."""
         self._newest = calls
         if not self._following and other_filter:
@@ -54,13 +53,13 @@ class CallTable(Table[Call]):
     def _thaw(self) -> None:
         """The rows of now, the cursor with its call as long as that is among them."""
         chosen = self.chosen
-        if chosen is None or all(call is not chosen for call in self._newest):
+        if chosen is None or all(call.sequence != chosen.sequence for call in self._newest):
             self._follow()
         else:
             self.set_rows([Row(call.sequence, call) for call in self._newest])
 
     def move(self, step: int) -> None:
-        if step > 0 and self.newer:
+        if step > 0 and self.held:
             if step >= len(self._rows):
                 self._follow()
             elif self._cursor + step >= len(self._rows):
@@ -69,7 +68,7 @@ class CallTable(Table[Call]):
 
     def choose(self, place: int) -> None:
         super().choose(place)
-        self._following = place >= len(self._rows) - 1 and not self.newer
+        self._following = place >= len(self._rows) - 1 and not self.held
 
     # --- drawing -----------------------------------------------------------------------------------
 

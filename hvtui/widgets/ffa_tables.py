@@ -136,7 +136,7 @@ class NotificationTable(Table[Bound]):
         self.set_rows([row for row in rows if endpoint is None or _concerns(row.item, endpoint)])
 
     def heading(self, width: int) -> str:
-        return text.shorten("RECEIVER SENDER     BOUND BITS            PENDING", width)
+        return text.shorten("RECEIVER SENDER     BOUND (v: per vCPU)   PENDING", width)
 
     def parts(self, item: Bound, width: int) -> Line:
         bitmap = item.bitmap

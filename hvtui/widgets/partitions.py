@@ -25,6 +25,15 @@ _STATES: dict[VcpuState, tuple[str, Style]] = {
     VcpuState.YIELDED: ("◇ yielded", Ink.AMBER),
     VcpuState.OFF: ("○ off", Ink.MUTED),
 }
+_CONTEXTS: dict[str, tuple[str, Style]] = {
+    "reset": ("○ reset", Ink.MUTED),
+    "idle": ("◌ idle", Ink.AMBER),
+    "running": ("▶ running", Ink.GREEN),
+    "blocked": ("◇ blocked", Ink.AMBER),
+    "preempted": ("◇ preempt", Ink.AMBER),
+    "aborted": ("✖ aborted", Ink.RED),
+}
+"""States of secure partitions' execution contexts, by the words of the view."""
 _NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 8
 _FIXED = 1 + _NAME + 1 + _STATE + 1 + 2 + 1 + _PC + 1 + 1 + _COUNT + 1 + _COUNT + 1 + _PENDING
 
@@ -157,4 +166,6 @@ def _name(row: _Row) -> str:
 def _state(row: _Row) -> tuple[str, Style]:
     if row.vm.state is VmRunState.CRASHED:
         return "✖ crashed", Ink.RED
+    if row.vcpu.context:
+        return _CONTEXTS[row.vcpu.context]
     return _STATES[row.vcpu.state]

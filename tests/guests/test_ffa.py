@@ -9,6 +9,9 @@ import pytest
 
 from engine import config, paths
 from engine.events import FfaAnswer, FfaCall
+from engine.ffa import lines
+from engine.ffa.abi import Function
+from engine.ffa.version import Version
 from tests.bench.guests import ffa_rounds
 from tests.support.machines import Bench
 
@@ -48,9 +51,10 @@ def test_guests_of_older_versions_share_and_are_refused_what_is_newer(version: s
     assert f"PASS v{version}: what v1.2 brought is not there" in said
     assert f"PASS v1.2 reads what v{version} wrote" in said
     calls = [event for event in bench.events() if isinstance(event, FfaCall)]
-    assert any(event.vm == vm and event.call == f"VERSION {version}" for event in calls)
-    narrow = {event.function for event in calls if event.vm == vm and event.function.startswith("MSG_SEND_DIRECT_RESP")}
-    assert narrow == {"MSG_SEND_DIRECT_RESP2", "MSG_SEND_DIRECT_RESP_32", "MSG_SEND_DIRECT_RESP_64"}
+    words = [event.args[1] for event in calls if event.vm == vm and event.args[0] == Function.VERSION]
+    assert Version(*map(int, version.split("."))).pack() in words
+    made = {event.args[0] for event in calls if event.vm == vm}
+    assert made >= {Function.MSG_SEND_DIRECT_RESP2, Function.MSG_SEND_DIRECT_RESP_32, Function.MSG_SEND_DIRECT_RESP_64}
 
 
 def test_without_donations() -> None:
@@ -79,6 +83,10 @@ def test_every_measurement_of_calls_ends(tmp_path: Path, mode: str) -> None:
 def test_every_call_is_an_event() -> None:
     events = run().events()
     calls = [event for event in events if isinstance(event, FfaCall)]
-    assert any(call.call.startswith("MEM_SHARE_32 total 112") and "0x80000000" in call.result for call in calls)
-    assert any(call.result == "ERROR DENIED" for call in calls)
-    assert sum(call.result == "waits" for call in calls) >= sum(isinstance(event, FfaAnswer) for event in events) > 100
+    told = [lines.describe_call(call.args, call.sent, call.version) for call in calls]
+    answered = [(call, lines.describe_answer(call.args[0], call.result)) for call in calls if call.result]
+    assert any("1 -> 2 pages 300" in line for line in told)
+    assert any(text.startswith("SUCCESS_32 handle 0x80000000") for _, text in answered)
+    assert all(call.reason for call, text in answered if text.startswith("ERROR"))
+    waits = len(calls) - len(answered)
+    assert waits >= sum(isinstance(event, FfaAnswer) for event in events) > 100

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.events import Blocked, ConsoleOutput, Event, EventRing, Interrupt, Switch, Trap
+from engine.events import Blocked, ConsoleOutput, Event, EventRing, FfaCall, FfaCost, Interrupt, Switch, Trap
+from engine.ffa.version import V1_1, V1_2
 
 
 def event(n: int) -> Event:
@@ -103,3 +104,60 @@ class TestDigest:
     def test_is_refused_where_none_is_kept(self) -> None:
         with pytest.raises(ValueError, match="keeps no digest"):
             ring(1).hexdigest()
+
+
+class TestData:
+    """Events that carry a guest's bytes: a bounded memory whatever guests send."""
+
+    def test_the_oldest_go_where_it_is_too_much(self) -> None:
+        made = EventRing(100, heaviest=10)
+        for n in range(6):
+            made.emit(event(n), 4 if n % 2 else 0)
+        assert (made.total, made.first) == (6, 2)
+        assert cycles(list(made.since(0))) == [2, 3, 4, 5]
+
+    def test_the_newest_is_kept_whatever_it_holds(self) -> None:
+        made = EventRing(100, heaviest=10)
+        for n in range(4):
+            made.emit(event(n), 50)
+        assert cycles(list(made.since(0))) == [3]
+
+    def test_what_fell_out_of_the_ring_weighs_nothing(self) -> None:
+        made = EventRing(3, heaviest=10)
+        for n in range(20):
+            made.emit(event(n), 3)
+        assert cycles(list(made.since(0))) == [17, 18, 19]
+
+    @given(st.lists(st.integers(0, 12), max_size=40), st.integers(1, 15))
+    def test_numbers_stay_without_gaps(self, weights: list[int], capacity: int) -> None:
+        made = EventRing(capacity, heaviest=20)
+        for n, weight in enumerate(weights):
+            made.emit(event(n), weight)
+        kept = list(range(made.first, made.total))
+        assert cycles(list(made.since(0))) == kept
+        assert made.total == len(weights)
+        assert len(kept) <= capacity
+        assert sum(weights[n] for n in kept) <= max(20, weights[kept[-1]] if kept else 0)
+
+    def test_newest_first(self) -> None:
+        assert cycles(list(ring(30).newest(25))) == [29, 28, 27, 26, 25]
+        assert cycles(list(ring(30).newest(0))) == list(range(29, 19, -1))
+
+    def test_the_digest_covers_registers_descriptors_and_cost(self) -> None:
+        def digest(**changed: object) -> str:
+            call = FfaCall(1, "vm0", 0, 1, (0x8400_0069,) * 8, (0x8400_0061,) * 8, V1_2)
+            made = EventRing(digest=True)
+            made.emit(msgspec.structs.replace(call, **changed))
+            return made.hexdigest()
+
+        changes: list[dict[str, object]] = [
+            {},
+            {"args": (0x8400_0069,) * 18},
+            {"result": ()},
+            {"version": V1_1},
+            {"reason": "no"},
+            {"sent": b"x"},
+            {"received": b"x"},
+            {"cost": FfaCost(entries=1)},
+        ]
+        assert len({digest(**change) for change in changes}) == len(changes)

@@ -30,6 +30,12 @@ from engine.ffa.registers import error
         ((Function.FEATURES, 0x84000063), "FEATURES VERSION"),
         ((Function.RXTX_MAP_64, 0x1000, 0x2000, 1), "RXTX_MAP_64 TX 0x1000 RX 0x2000 pages 1"),
         ((Function.RUN, 0x8001_0002), "RUN 0x8001 vCPU 2"),
+        ((Function.MSG_SEND_DIRECT_REQ2, 0x1_8001, 0, 0, 5), "MSG_SEND_DIRECT_REQ2 1 -> 0x8001 0x5"),
+        (
+            (Function.MSG_SEND_DIRECT_REQ2, 0x1_8001, 1, 0, 5),
+            "MSG_SEND_DIRECT_REQ2 1 -> 0x8001 01000000-0000-0000-0000-000000000000 0x5",
+        ),
+        ((Function.PARTITION_INFO_GET, 0, 0, 0, 0, 1), "PARTITION_INFO_GET count only"),
         ((Function.MEM_RECLAIM, 1, 1 << 31, 1), "MEM_RECLAIM handle 0x8000000000000001 zero"),
         ((Function.MEM_FRAG_RX, 1, 0, 4096), "MEM_FRAG_RX handle 0x1 offset 4096"),
         ((Function.NOTIFICATION_BIND, 0x8001_0001, 1, 3), "NOTIFICATION_BIND 0x8001 -> 1 per-vCPU 0x3"),
