@@ -86,20 +86,22 @@ class Core:
         callback raised.
         """
         self._stopped = False
-        self._executed = 0
-        while True:
-            status = self._start(count - self._executed)
-            if not self._stale:
-                break
-            self._stale.drop(self)
-            if self._stopped or status or self._executed >= count:
-                break
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        if status:
-            self._client.on_external_abort(self._unmapped)
-        return self._executed
+        try:
+            while True:
+                status = self._start(count - self._executed)
+                if not self._stale:
+                    break
+                self._stale.drop(self)
+                if self._stopped or status or self._executed >= count:
+                    break
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            if status:
+                self._client.on_external_abort(self._unmapped)
+            return self._executed
+        finally:
+            self._executed = 0
 
     def _start(self, count: int) -> int:
         """One stretch of guest code; returns Unicorn's error code."""
@@ -125,8 +127,8 @@ class Core:
 
     @property
     def executed(self) -> int:
-        """Instructions begun in the slice that is running, the current one included; else 0."""
-        return self._executed + min(self._counter.value, self._count) if self._running else 0
+        """Instructions begun in the slice that is running, the current one included; 0 between slices."""
+        return self._executed + (min(self._counter.value, self._count) if self._running else 0)
 
     def fail(self, error: BaseException) -> None:
         """End the slice and raise `error` from `run`."""

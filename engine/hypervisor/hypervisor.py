@@ -357,6 +357,8 @@ class Hypervisor:
             vcpu.vm.core.stop()
         if vcpu.interrupts_changed and vcpu.state is VcpuState.RUNNING:
             self._refresh_interrupts(vcpu)
+            if vcpu.vm.next_look(vcpu, vcpu.pcore.now) is not None:
+                vcpu.vm.core.stop()  # the slice was measured without it
 
     def _newest_trap(self) -> str:
         """The trap just served; its handler may have emitted a few events after it."""

@@ -1,7 +1,8 @@
 """Build the guest images: `python machines/guests/build.py [--out DIR] [--raw] [NAME...]`.
 
 Every image is a static PIE (ELF ET_DYN) linked at 0 with its symbol table; the ones in RAW also come as NAME.bin,
-a raw copy with an arm64 Linux Image header. The bytes depend on the sources and the pinned ziglang release only.
+a raw copy with an arm64 Linux Image header. Secure partitions come as SP packages, NAME.spkg, instead.
+The bytes depend on the sources and the pinned ziglang release only.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from packages import PACKAGES, package
+
 HERE = Path(__file__).resolve().parent
 LIBRARY = HERE / "lib"
+BARE = HERE / "bare"
+PARTITIONS = HERE / "sp"
 LINKER_SCRIPT = HERE / "guest.ld"
 
 ZIG = (sys.executable, "-m", "ziglang")
@@ -34,6 +39,8 @@ COMPILE_FLAGS = (
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
     f"-ffile-prefix-map={HERE}=.",
     f"-I{LIBRARY}",
+    f"-I{BARE}",
+    f"-I{PARTITIONS}",
 )
 
 LINK_FLAGS = (
@@ -49,7 +56,30 @@ class Image:
 
     sources: tuple[str, ...]
     defines: tuple[str, ...] = ()
+    bare: bool = False
+    """It has its own start-up code, and names the parts of the library that it needs."""
 
+
+BARE_LIBRARY = (
+    "bare/start.S",
+    "bare/vectors_el2.S",
+    "bare/probe.c",
+    "lib/vectors.S",
+    "lib/smccc.S",
+    "lib/ffa.c",
+    "lib/print.c",
+    "lib/string.c",
+    "lib/uart.c",
+)
+PARTITION = (
+    *BARE_LIBRARY,
+    "sp/main.c",
+    "sp/calls.c",
+    "sp/commands.c",
+    "sp/interrupts.c",
+    "sp/memory.c",
+    "sp/news.c",
+)
 
 IMAGES: dict[str, Image] = {
     "demo": Image(("demo.c",)),
@@ -88,6 +118,31 @@ IMAGES: dict[str, Image] = {
         )
     ),
     "ffa_bench": Image(("ffa/bench.c", "lib/ffa.c")),
+    "sp_hello": Image((*PARTITION, "sp/store.c", "sp/hello.c"), bare=True),
+    "sp_irq": Image((*PARTITION, "sp/store.c", "sp/irq.c"), bare=True),
+    "sp_relay": Image((*PARTITION, "sp/relay.c"), bare=True),
+    "tfa_client": Image(
+        (
+            *BARE_LIBRARY,
+            "lib/exception.c",
+            "lib/gic.c",
+            "lib/psci.c",
+            "bl33/main.c",
+            "bl33/abort.c",
+            "bl33/calls.c",
+            "bl33/hostile.c",
+            "bl33/interrupts.c",
+            "bl33/memory.c",
+            "bl33/messages.c",
+            "bl33/notifications.c",
+            "bl33/numbered.c",
+            "bl33/region.c",
+            "bl33/report.c",
+            "bl33/schedule.c",
+            "bl33/setup.c",
+        ),
+        bare=True,
+    ),
     "nowhere": Image(("faulty.c",), ("NOWHERE",)),
     "notables": Image(("faulty.c",), ("NOTABLES",)),
     "exloop": Image(("faulty.c",), ("EXLOOP",)),
@@ -132,7 +187,8 @@ def loadable(elf: bytes) -> bytes:
 def objects_of(name: str) -> dict[Path, tuple[str, ...]]:
     """The sources of one image and the definitions each is compiled with."""
     image = IMAGES[name]
-    library = (source for source in sorted(LIBRARY.glob("*.[cS]")) if source.name not in OPTIONAL)
+    whole = () if image.bare else sorted(LIBRARY.glob("*.[cS]"))
+    library = (source for source in whole if source.name not in OPTIONAL)
     return {HERE / source: image.defines for source in image.sources} | dict.fromkeys(library, ())
 
 
@@ -149,20 +205,31 @@ def build(names: Sequence[str], out: Path, raw: bool) -> list[Path]:
         }
         objects = {unit: job.result() for unit, job in jobs.items()}
         for name, program in programs.items():
-            written += link(out / name, [objects[unit] for unit in program], raw or name in RAW)
+            parts = [objects[unit] for unit in program]
+            if name in PACKAGES:
+                written.append(packaged(name, out, link(Path(directory, name), parts)))
+                continue
+            elf = link(out / name, parts)
+            written.append(elf)
+            if raw or name in RAW:
+                written.append(elf.with_suffix(".bin"))
+                written[-1].write_bytes(loadable(elf.read_bytes()))
     return written
 
 
-def link(stem: Path, objects: Sequence[Path], raw: bool) -> list[Path]:
-    """Link one image to STEM.elf, and to STEM.bin when asked."""
+def link(stem: Path, objects: Sequence[Path]) -> Path:
+    """Link one image to STEM.elf."""
     elf = stem.with_suffix(".elf").absolute()
     run(["ld.lld", *LINK_FLAGS, *map(str, objects), "-o", str(elf)])
     elf.chmod(0o644)
-    if not raw:
-        return [elf]
-    binary = elf.with_suffix(".bin")
-    binary.write_bytes(loadable(elf.read_bytes()))
-    return [elf, binary]
+    return elf
+
+
+def packaged(name: str, out: Path, elf: Path) -> Path:
+    """A raw copy of a linked partition in a package with its manifest: NAME.spkg."""
+    path = out / f"{name}.spkg"
+    path.write_bytes(package(name, loadable(elf.read_bytes())))
+    return path
 
 
 def main() -> int:

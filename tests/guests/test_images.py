@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.machines import GUESTS
 
-COMMITTED = sorted([*GUESTS.glob("*.elf"), *GUESTS.glob("*.bin")])
+COMMITTED = sorted(path for kind in ("elf", "bin", "spkg") for path in GUESTS.glob(f"*.{kind}"))
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,28 @@ def test_where_somebody_stops_changes_nothing(tmp_path: Path) -> None:
     assert pieces.digest() == whole.digest()
 
 
+def self_interrupted() -> Program:
+    """It sends itself SGI 9 while interrupts are masked, unmasks them a little later, and counts in x2 for ever."""
+    program = enable_interrupts(with_vectors(Program()), 9)
+    program.set_register(SysReg.ICC_SGI1R_EL1, 9 << 24 | 1).constant(2, 20)
+    program.label("wait").emit(a.subs(2, 2, 1)).b_cond(a.NE, "wait").emit(a.UNMASK_IRQ)
+    program.label("count").emit(a.add(2, 2, 1)).b("count")
+    program.at(VECTORS + IRQ).emit(a.mrs(4, SysReg.ICC_IAR1_EL1))
+    store_result(program, 4, 0)
+    return store_result(program, 2, 1).loop()
+
+
+def test_an_interrupt_from_within_a_slice_is_taken_soon(tmp_path: Path) -> None:
+    bench = tiny(tmp_path, Guest(self_interrupted(), el=2)).run(20_000)
+    intid, count = bench.words(DATA, 2)
+    assert intid == 9
+    assert count <= 256
+    pieces = tiny(tmp_path, Guest(self_interrupted(), el=2))
+    for _ in range(2000):
+        pieces.run(10)
+    assert pieces.digest() == bench.digest()
+
+
 def test_wfi_waits_for_the_timer(tmp_path: Path) -> None:
     program = enable_interrupts(Program(), 26)
     program.constant(1, 1_000_000).emit(a.msr(SysReg.CNTHP_TVAL_EL2, 1)).constant(1, 1)
