@@ -19,6 +19,7 @@ from engine.events import (
     Switch,
     Trap,
     VmState,
+    WorldSwitch,
 )
 from engine.ffa import lines, log
 from hvtui import intids
@@ -48,6 +49,9 @@ def describe(event: Event) -> Line:
             return Line("↯", "interrupt", f"{what}, from {event.source}", Ink.AMBER)
         case Switch():
             return Line("⇄", "switch", f"core {event.core} runs it", Ink.BLUE)
+        case WorldSwitch():
+            where = "secure" if event.secure else "normal"
+            return Line("⇅", "world", f"core {event.core} enters the {where} world", Ink.BLUE)
         case Blocked():
             return Line("◌", "blocked", f"gave its core away: {event.why}", Ink.MUTED)
         case ExceptionInjected():
