@@ -49,9 +49,6 @@ def describe(event: Event) -> Line:
             return Line("↯", "interrupt", f"{what}, from {event.source}", Ink.AMBER)
         case Switch():
             return Line("⇄", "switch", f"core {event.core} runs it", Ink.BLUE)
-        case WorldSwitch():
-            where = "secure" if event.secure else "normal"
-            return Line("⇅", "world", f"core {event.core} enters the {where} world", Ink.BLUE)
         case Blocked():
             return Line("◌", "blocked", f"gave its core away: {event.why}", Ink.MUTED)
         case ExceptionInjected():
@@ -92,6 +89,9 @@ def _other(event: Event) -> Line:
         return Line("◇", "ff-a", _ffa(event), Ink.VIOLET)
     if isinstance(event, FfaAnswer):
         return Line("◇", "ff-a", f"continues with {log.describe(event.result)}", Ink.VIOLET)
+    if isinstance(event, WorldSwitch):
+        where = "secure" if event.secure else "normal"
+        return Line("⇅", "world", f"core {event.core} enters the {where} world", Ink.BLUE)
     return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
 
 
