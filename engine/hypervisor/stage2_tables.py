@@ -29,6 +29,7 @@ class TableAllocator:
             page, self._next = self._next, self._next + PAGE
         else:
             raise TableMemoryExhaustedError(f"all of the translation table memory up to {self._end:#x} is in use")
+        self._memory.fill_zero(page, PAGE)
         self.used += 1
         return page
 
@@ -38,7 +39,7 @@ class TableAllocator:
         return len(self._free) + (self._end - self._next) // PAGE
 
     def give_back(self, page: int) -> None:
-        """Return a page that no table points to and no TLB remembers; what is free is always zero."""
+        """Return a page that no table points to and no TLB remembers; nothing is left in it."""
         self._memory.fill_zero(page, PAGE)
         self._free.append(page)
         self.used -= 1
