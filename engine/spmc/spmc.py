@@ -235,4 +235,4 @@ class Spmc:
         self._memory.teardown(partition.endpoint)
         self.notifications.drop(partition.endpoint.id)
         partition.endpoint.mailbox.unmap()
-        partition.endpoint.negotiation = type(partition.endpoint.negotiation)()
+        partition.endpoint.negotiation = partition.fresh_negotiation()
