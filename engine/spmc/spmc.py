@@ -12,6 +12,7 @@ from engine.ffa.abi import (
     Function,
     PartitionId,
     id_pair,
+    is_secure,
     receiver_of,
     sender_of,
 )
@@ -163,7 +164,10 @@ class Spmc:
     def _unmap(self, request: Call) -> Result:
         """Half-done transfers go with the buffers they came through."""
         request.endpoint.mailbox.check_unmap()
-        self._memory.abandon(request.caller)
+        if is_secure(request.caller):
+            self._memory.abandon(request.caller)
+        else:
+            self._memory.abandon_normal()
         request.endpoint.mailbox.unmap()
         return success_32()
 
