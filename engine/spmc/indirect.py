@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.ffa.abi import is_secure
 from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
-from engine.ffa.flags import PartitionProperty
+from engine.ffa.flags import SEND2_DELAY_SRI, PartitionProperty
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.registers import Result, success_32
@@ -31,6 +31,8 @@ class IndirectMessages:
         sender, receiver = message.sender, message.receiver
         require_valid(endpoint.speaks_for(sender), f"0x{endpoint.id:x} sends as 0x{sender:x}")
         require_valid(sender != receiver, "a message to oneself")
+        delay = bool(request.args[2] & SEND2_DELAY_SRI)
+        require_valid(is_secure(sender) or not delay, "only SPs may delay the interrupt")
         require_allowed(is_secure(receiver) or not is_secure(sender), "a message to the normal world")
         partition = self._manager.partitions.get(receiver)
         if partition is None:
@@ -43,5 +45,5 @@ class IndirectMessages:
         packed = pack_message(message, peer.version)
         peer.mailbox.check_fill(len(packed))
         fill_rx(self._manager, peer, packed, Filled(RxContent.MESSAGE, sender, len(packed)))
-        self._notifications.rx_full(receiver)
+        self._notifications.rx_full(receiver, delay)
         return success_32()

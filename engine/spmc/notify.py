@@ -96,10 +96,10 @@ class SecureNotifications:
         registers = pack_info(info.lists, info.more, wide)
         return success_64(*registers) if wide else success_32(*registers)
 
-    def rx_full(self, receiver: int) -> None:
-        """An indirect message arrived in a receiver's RX buffer."""
+    def rx_full(self, receiver: int, delay: bool) -> None:
+        """An indirect message arrived in a receiver's RX buffer; its sender may want the scheduler told later."""
         if self._state.raise_framework(receiver, FrameworkNotification.SPM_RX_FULL):
-            self._tell(receiver, None, False)
+            self._tell(receiver, None, delay)
 
     def _tell(self, receiver: int, vcpu: int | None, delay: bool) -> None:
         """The receiver by its NPI, when it runs; and the scheduler, which makes it run."""
