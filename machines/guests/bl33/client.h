@@ -49,7 +49,8 @@ static inline uint64_t code(int32_t status)
 {
     return (uint32_t)status;
 }
-/* x4 of a partition's answer, that is, the code of most commands; ~0 where there was no answer. */
+/* x4 of a partition's answer, that is, the code of most commands; ~0 where there was no answer. Interrupts that come
+   meanwhile, such as those of notifications it makes, are taken. */
 uint64_t answered(uint16_t receiver, uint64_t x3, uint64_t x4, uint64_t x5, uint64_t x6, uint64_t x7);
 
 /* interrupts.c */

@@ -90,8 +90,9 @@ static void from_a_partition(void)
     expect(answered(SP_HELLO, SP_NOTIFY, own_id, BIT, 0, 0), FFA_OK);
     expect(answered(SP_HELLO, SP_NOTIFY, own_id, BIT, 0, 0), FFA_OK);
     expect(told_of_own(), before + 2);
-    expect(get().x[2], BIT);
     expect_listed(own_id);
+    expect(get().x[2], BIT);
+    expect_nothing_listed();
 }
 
 /* The scheduler is told whom to run; there the partition takes its own interrupt. */

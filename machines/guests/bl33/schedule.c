@@ -132,7 +132,7 @@ static void yields(void)
     expect(regs.x[4], FFA_OK);
 }
 
-/* Device interrupts that sp_irq has taken, and calls of it that ended with FFA_INTERRUPT. */
+/* Of sp_irq: x5 interrupts taken, x7 calls that ended with FFA_INTERRUPT. */
 static struct smccc_regs state(void)
 {
     return request(SP_IRQ, SP_STATE, 0, 0, 0, 0);
@@ -150,6 +150,16 @@ static void alarm_in_normal_world(void)
     }
     expect(state().x[5], before + 1);
     expect(count, SPIN_ROUNDS);
+}
+
+/* Virtual FIQs go to another vector. */
+static void alarm_by_fiq(void)
+{
+    uint64_t before = state().x[5];
+
+    expect(answered(SP_IRQ, SP_ALARM, ALARM, 1, 0, 0), ALARM);
+    expect(spin_hello().x[0], RESP);
+    expect(state().x[5], before + (1 << 16 | 1));
 }
 
 static void alarm_in_another_partition(void)
@@ -201,6 +211,7 @@ void schedule_tests(void)
     test("FFA_YIELD", yields);
     test("Secure interrupt in the normal world", alarm_in_normal_world);
     test("Secure interrupt in another SP", alarm_in_another_partition);
+    test("Secure interrupt by FIQ", alarm_by_fiq);
     test("Secure interrupt of a caller", alarm_of_a_caller);
     test("Secure interrupt of a preempted SP", alarm_while_preempted);
 }

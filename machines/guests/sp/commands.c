@@ -174,8 +174,8 @@ bool serve_common(struct smccc_regs *message)
     case SP_FAIL:
         fail("asked to fail");
     case SP_STATE:
-        return answer(message, counters.notification_interrupts, counters.device_interrupts, counters.runs,
-                      counters.interrupted);
+        return answer(message, counters.notification_interrupts, counters.device_interrupts | counters.fiqs << 16,
+                      counters.runs, counters.interrupted);
     default:
         return false;
     }

@@ -91,11 +91,11 @@ enum sp_command {
     /* Fail in a way that nothing survives. No answer. */
     SP_FAIL = 0xabcd0023,
 
-    /* Answer: x4 = notification interrupts taken, x5 = device interrupts, x6 = times it was run by FFA_RUN while it
-       waited, x7 = calls that ended with FFA_INTERRUPT. */
+    /* Answer: x4 = notification interrupts taken, x5 = device interrupts in [15:0] and FIQs in [31:16], x6 = times it
+       was run by FFA_RUN while it waited, x7 = calls that ended with FFA_INTERRUPT. */
     SP_STATE = 0xabcd0024,
 
-    /* sp_irq. Let the secure timer interrupt after x4 ticks, and answer at once. */
+    /* sp_irq. Let the secure timer interrupt after x4 ticks, by IRQ or (x5 = 1) FIQ, and answer at once. */
     SP_ALARM = 0xabcd0025,
 
     /* x4 of a DIRECT_REQ2: make the FF-A call in x5-x12 (its x0-x7). Answer: x0-x7 of the result in x5-x12. */

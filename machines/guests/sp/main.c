@@ -150,7 +150,7 @@ _Noreturn void bare_main(const struct boot_info *info)
     news_init();
     if (partition.init)
         partition.init();
-    irq_enable();
+    __asm__ volatile("msr daifclr, #3" : : : "memory"); /* IRQ and FIQ */
     message = wait();
     for (;;)
         message = serve(message);

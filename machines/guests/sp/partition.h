@@ -34,6 +34,7 @@ struct counters {
     uint64_t device_interrupts;
     uint64_t runs;
     uint64_t interrupted;
+    uint64_t fiqs;
 };
 extern volatile struct counters counters;
 /* Count down. */
