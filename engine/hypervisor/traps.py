@@ -220,8 +220,8 @@ class GuestTraps:
             self._inject_undefined(vcpu)
             return
         vcpu.exits += 1
-        core.state.pc += 4
         self._report(vcpu, EC.SYSREG, "read" if move.read else "write", move.key, move.value)
+        core.state.pc += 4
 
     def _data_abort(self, vcpu: Vcpu, esr: int) -> None:
         record = self._vm.core.exception

@@ -124,8 +124,8 @@ class PayloadTraps:
             self._deliver(vcpu, max(1, min(target, 2)), syndromes.syndrome(EC.UNKNOWN), None)
             return
         vcpu.exits += 1
-        core.state.pc += 4
         self._report(vcpu, EC.SYSREG, f"{'read' if move.read else 'write'} {sysreg.name(move.key)}", move.value)
+        core.state.pc += 4
 
     def _to_monitor(self, vcpu: Vcpu, ec: int) -> None:
         """EL3: SMC, and WFI (SCR_EL3.TWI)."""

@@ -37,6 +37,8 @@ class Context:
     """Endpoint that gets its direct response; None unless it serves a direct request."""
     interrupted: Context | None = None
     """The context that ran on its core before a secure interrupt started this one."""
+    resumable: bool = False
+    """It ran when a Non-secure interrupt preempted its chain: FFA_RUN of the normal world is for it."""
     yielded: bool = False
     """It gave way by FFA_YIELD."""
     leaving: bool = False
@@ -68,6 +70,10 @@ class Context:
             yield caller
             caller = caller.caller
 
+    def innermost(self) -> Context:
+        """Who works at the end of the chain from here."""
+        return self if self.callee is None else self.callee.innermost()
+
     def link(self, callee: Context) -> None:
         """Wait for `callee`."""
         self.callee, callee.caller = callee, self
@@ -82,7 +88,7 @@ class Context:
     def forget(self) -> None:
         """It is in the middle of nothing."""
         self.caller = self.callee = self.interrupted = self.requester = None
-        self.request, self.yielded, self.leaving = 0, False, False
+        self.request, self.yielded, self.leaving, self.resumable = 0, False, False, False
 
 
 def check_call(caller: Context, receiver: int, max_depth: int) -> None:

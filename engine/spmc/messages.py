@@ -59,6 +59,7 @@ class Messages:
         sender, receiver = sender_of(args[1]), receiver_of(args[1])
         require_valid(sender == caller.endpoint, f"0x{caller.endpoint:x} sends as 0x{sender:x}")
         require_valid(receiver != sender, "a message to oneself")
+        _check_free(caller)
         sends = self._partitions[sender].endpoint.properties & _SENDS[is_wide(args[0])]
         require_allowed(sends, "its manifest does not let it send direct requests of this kind")
         require_valid(receiver in self._partitions, f"unknown receiver 0x{receiver:x}")
@@ -97,6 +98,7 @@ class Messages:
         require_valid(is_wide(args[0]) or args[2] == 0, "w2 must be zero")
         require_allowed(context.requester == receiver, f"0x{receiver:x} asked nothing")
         require_allowed(context.request in RESPONSES[Function(args[0])], "another kind of response is due")
+        _check_free(context)
         if self._must_handle(context):
             return interrupt(0, 0)
         context.requester, context.request, context.leaving = None, 0, False
@@ -116,6 +118,7 @@ class Messages:
         """MSG_WAIT: the end of what it was entered for."""
         endpoint, retain = self._partitions[context.endpoint].endpoint, args[2] & RETAIN_RX
         require_valid(not retain or endpoint.version >= V1_2, "RX is retained from v1.2 on")
+        _check_free(context)
         if self._must_handle(context):
             return interrupt(0, 0)
         endpoint.mailbox.wait(bool(retain))
@@ -134,8 +137,7 @@ class Messages:
     def run_from_normal(self, pcore: PhysicalCore, args: tuple[int, ...]) -> None:
         """FFA_RUN: takes up a preempted chain or a partition that gave way, or starts an idle one."""
         context = self._named(args)
-        require(context.callee is None, Code.DENIED, "it waits for another partition")
-        if context.state is ContextState.PREEMPTED:
+        if context.resumable:
             require(context.vcpu.pcore is pcore or len(self._partitions[context.endpoint].contexts) == 1, Code.BUSY, "")
             self._switching.run_preempted(context, pcore)
         elif context.yielded:
@@ -158,14 +160,14 @@ class Messages:
 
     def run(self, caller: Context, args: tuple[int, ...]) -> None:
         """A partition gives cycles to one that was preempted for it, or that gave way to it."""
-        context = self._named(args)
-        ready = context.state is ContextState.PREEMPTED or context.yielded
-        mine = context.caller is caller
-        require_allowed(mine and ready and context.callee is None, f"it is {context.state.value}")
-        resumed = success_32() if context.yielded else None
-        context.yielded = False
-        self._switching.pause(caller, ContextState.BLOCKED, f"ff-a run of 0x{context.endpoint:x}")
-        self._switching.enter(context, caller.core, resumed)
+        named = self._named(args)
+        require_allowed(named.caller is caller, "it works for somebody else")
+        last = named.innermost()
+        require_allowed(last.state is ContextState.PREEMPTED or last.yielded, f"it is {last.state.value}")
+        resumed = success_32() if last.yielded else None
+        last.yielded = False
+        self._switching.pause(caller, ContextState.BLOCKED, f"ff-a run of 0x{named.endpoint:x}")
+        self._switching.enter(last, caller.core, resumed)
 
     def _named(self, args: tuple[int, ...]) -> Context:
         endpoint, index = sender_of(args[1]), receiver_of(args[1])
@@ -197,3 +199,8 @@ class Messages:
             self._switching.enter(interrupted, pcore, None)
         else:
             self._switching.to_normal(pcore, error(Code.ABORTED, context.word))
+
+
+def _check_free(context: Context) -> None:
+    """DENIED while another partition owes it an answer, which a secure interrupt made it leave for a while."""
+    require_allowed(context.callee is None, "it waits for another partition")

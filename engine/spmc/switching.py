@@ -132,6 +132,7 @@ class Switching:
         """Every level of the chain is preempted; FFA_RUN of the innermost context takes it up again."""
         pcore = context.core
         self.pause(context, ContextState.PREEMPTED, "preempted by a Non-secure interrupt")
+        context.resumable = True
         for caller in context.callers():
             caller.become(ContextState.PREEMPTED)
         self.leaving()
@@ -145,9 +146,10 @@ class Switching:
             partition.interrupts.inject(self._managed_exit, context.index)
 
     def run_preempted(self, context: Context, pcore: PhysicalCore) -> None:
-        """FFA_RUN by the normal world of a preempted chain's innermost context: every level is as it was."""
+        """FFA_RUN by the normal world of what ran when the chain was preempted: every level is as it was."""
         for caller in context.callers():
             caller.become(ContextState.BLOCKED)
+        context.resumable = False
         self.enter(context, pcore, None)
 
     # --- secure interrupts -----------------------------------------------------------------------------

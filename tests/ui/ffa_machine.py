@@ -131,10 +131,9 @@ def ffa_machine(directory: Path, reached: Callable[[FfaView], bool]) -> Machine:
             | {"ram_base": ram(guest.vm), "ram_size": RAM_SIZE, "base_pa": base}
         )
     machine = Machine(config.from_tables({"vm": vms, "ffa": {}}, directory / "ffa.toml"))
-    proxy = machine.control.system.ffa
-    assert proxy is not None
     for _ in range(2000):
-        if reached(ffa_view(proxy)):
+        view = ffa_view(machine.control.system)
+        if view is not None and reached(view):
             machine.start(running=False)
             return machine
         machine.control.run_instructions(20)

@@ -76,7 +76,7 @@ def test_override_of_a_date() -> None:
         ("vcpus=2", "expected SECTION.KEY=VALUE"),
         ("vm0.vcpus", "expected SECTION.KEY=VALUE"),
         ("vm0..x=1", "expected SECTION.KEY=VALUE"),
-        ("vm9.vcpus=2", r"expected one of machine, board, ffa, vm0, guest \(got vm9\)"),
+        ("vm9.vcpus=2", r"expected one of machine, board, ffa, secure, vm0, guest \(got vm9\)"),
         ("machine.name.x=2", "expected name to be a table"),
     ],
 )

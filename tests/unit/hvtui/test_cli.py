@@ -130,7 +130,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "M", "--send", r"\q"], "hvtui: --send: expected \\n, \\r"),
         (
             ["run", "M", "--set", "vm7.vcpus=1"],
-            "hvtui: --set: vm7.vcpus=1: expected one of machine, board, ffa, vm0, vm1",
+            "hvtui: --set: vm7.vcpus=1: expected one of machine, board, ffa, secure, vm0, vm1",
         ),
         (["check", "M", "--set", "vm0.colour=1"], "hvtui: M: vm[0].colour: expected no such key (unknown)"),
         (["check", "M", "--set", "vm0.format=elf"], "hvtui: "),
