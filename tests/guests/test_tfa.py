@@ -22,8 +22,8 @@ _LINE = re.compile(r"  Test (\d+): (.+) \.\.\. (PASS|FAIL.*)")
 _BANNERS = ("[SP] Hello from S-EL1!", "[SP2] Hello from S-EL1!", "[SP3] Hello from S-EL1 (sp_relay)")
 
 
-def run(machine: str) -> Bench:
-    return Bench(config.load(paths.machines_dir() / f"{machine}.toml")).run_ms(LONGEST_MS)
+def run(machine: str, *overrides: str) -> Bench:
+    return Bench(config.load(paths.machines_dir() / f"{machine}.toml", overrides)).run_ms(LONGEST_MS)
 
 
 def results(bench: Bench) -> dict[int, tuple[str, str]]:
@@ -48,6 +48,20 @@ def test_every_test_passes(bench: Bench) -> None:
     assert complete == "  All tests complete."
     assert summary == f"{len(verdicts)} PASS of {len(verdicts)}"
     assert bench.vm.state is VmRunState.OFF
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("board.cores=4",),
+        ("board.time_slice_ms=0.1", "secure.owner_access_on_share=read-write"),
+        ("secure.npi=5", "secure.sri=6"),
+        ("machine.cycles_per_tick=64",),
+    ],
+)
+def test_every_test_passes_on_other_machines(machine: str, overrides: tuple[str, ...]) -> None:
+    assert run(machine, *overrides).console().splitlines()[-1] == f"{TESTS} PASS of {TESTS}"
 
 
 def test_partitions_introduce_themselves(bench: Bench) -> None:

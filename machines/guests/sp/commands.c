@@ -2,6 +2,7 @@
 #include "partition.h"
 #include "print.h"
 #include "probe.h"
+#include "spin.h"
 
 #define CALL_UNIT 1024U
 #define SPIN_ROUNDS 300000U

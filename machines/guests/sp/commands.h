@@ -22,9 +22,11 @@
 #define SP_HELLO_WORD 0xface0001U
 #define SP_IRQ_WORD 0xface0002U
 #define SP_TIMER_INTID 29U
+/* How far sp_hello counts down when it works. */
+#define SP_WORK_ROUNDS 2000000U
 
 enum sp_command {
-    /* sp_hello counts down from two million, sp_irq waits for its secure timer: x4 + 0x2000; x5 of sp_irq is the INTID. */
+    /* sp_hello counts down from SP_WORK_ROUNDS, sp_irq waits for its secure timer: x4 + 0x2000; x5 of sp_irq is the INTID. */
     SP_WORK = 0xdeadbeef,
 
     /* sp_hello, sp_irq. x4, x5 handle, x6 where the owner has the page. Retrieve, write SP_STORED, relinquish.

@@ -27,12 +27,6 @@ struct boot_descriptor {
     uint64_t content;
 };
 
-void spin(uint64_t rounds)
-{
-    if (rounds)
-        __asm__ volatile("1: subs %0, %0, #1\n   b.ne 1b\n" : "+r"(rounds) : : "cc");
-}
-
 /* Without a vector table and without code the next fetch faults for ever. */
 _Noreturn void fail(const char *why)
 {

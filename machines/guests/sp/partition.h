@@ -35,8 +35,6 @@ struct counters {
     uint64_t fiqs;
 };
 extern volatile struct counters counters;
-/* Count down. */
-void spin(uint64_t rounds);
 /* No answer and no way back: the SPMC aborts the partition. */
 _Noreturn void fail(const char *why);
 
