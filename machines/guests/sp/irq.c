@@ -70,6 +70,7 @@ static bool serve(struct smccc_regs *message)
     case SP_SWAP:
         return swap(message);
     case SP_ALARM:
+        interrupt_enable(SP_TIMER_INTID, message->x[5] == 1);
         alarm(message->x[4]);
         return true;
     default:
