@@ -37,6 +37,8 @@ class CallServer:
         self._supported = supported
         self._virtual = virtual
         self._before = before
+        self.refusal = ""
+        """Why the last call was refused, "" if it was not."""
 
     def serve(self, endpoint: Endpoint, vcpu: Vcpu) -> bool:
         """Serve the call in a vCPU's registers; False, changing nothing, if its id is not in FF-A's range."""
@@ -49,12 +51,16 @@ class CallServer:
             x[: len(result.values)] = list(result.values)
         return True
 
-    def answer(self, endpoint: Endpoint, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
-        """Serve a call given by its registers; None where the answer comes later."""
+    def answer(self, endpoint: Endpoint, vcpu: Vcpu, registers: tuple[int, ...], report: bool = True) -> Result | None:
+        """Serve a call given by its registers; None where the answer comes later.
+
+        Without `report` it makes no event: somebody relays it as it came, and tells of it already.
+        """
         call = Call(endpoint, vcpu, arguments(registers))
         self._manager.take_work()
-        result, reason = self._serve(call)
-        self._report(call, registers, () if result is None else result.values, reason)
+        result, self.refusal = self._serve(call)
+        if report:
+            self._report(call, registers, () if result is None else result.values, self.refusal)
         return result
 
     def _serve(self, call: Call) -> tuple[Result | None, str]:

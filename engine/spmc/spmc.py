@@ -126,9 +126,14 @@ class Spmc:
             hvc and paravirt.serve(partition.interrupts, vcpu)
         )
 
-    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
+    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...], report: bool = True) -> Result | None:
         """Serve a call of the normal world; None where a partition runs and the answer comes later."""
-        return self._normal_server.answer(self.manager.normal, vcpu, registers)
+        return self._normal_server.answer(self.manager.normal, vcpu, registers, report)
+
+    @property
+    def refusal(self) -> str:
+        """Why the last call of the normal world was refused."""
+        return self._normal_server.refusal
 
     def normal_interrupt(self, pcore: PhysicalCore) -> None:
         """A Non-secure interrupt is pending for a core that the secure world holds."""
