@@ -23,6 +23,12 @@ static void set_alarm(bool fiq)
     expect(answered(SP_IRQ, SP_ALARM, alarm_time(), fiq, 0, 0), alarm_time());
 }
 
+/* Whether the last alarm interrupted at its time, and not only when something else was over. */
+static bool punctual(void)
+{
+    return answered(SP_IRQ, SP_LATENESS, 0, 0, 0, 0) < ticks_of(SPIN_ROUNDS) / 10;
+}
+
 /* x4 of SP_CALL. */
 static uint64_t callee(uint16_t partition, unsigned rounds)
 {
@@ -159,6 +165,7 @@ static void alarm_in_normal_world(void)
     expect(state().x[5], before);
     spin(SPIN_ROUNDS);
     expect(state().x[5], before + 1);
+    expect(punctual(), true);
 }
 
 /* Virtual FIQs go to another vector. */
@@ -169,6 +176,7 @@ static void alarm_by_fiq(void)
     set_alarm(true);
     expect(spin_hello().x[0], RESP);
     expect(state().x[5], before + (1 << 16 | 1));
+    expect(punctual(), true);
 }
 
 static void alarm_in_another_partition(void)
@@ -178,6 +186,7 @@ static void alarm_in_another_partition(void)
     set_alarm(false);
     expect(spin_hello().x[0], RESP);
     expect(state().x[5], before + 1);
+    expect(punctual(), true);
 }
 
 static void alarm_of_a_caller(void)
@@ -191,6 +200,7 @@ static void alarm_of_a_caller(void)
     after = state();
     expect(after.x[5], before.x[5] + 1);
     expect(after.x[7], before.x[7] + 1);
+    expect(punctual(), true);
 }
 
 /* The timer fires while its owner is preempted: it is taken when the owner runs again. */
@@ -208,6 +218,7 @@ static void alarm_while_preempted(void)
     expect(spin_hello().x[0], RESP);
     expect(run(SP_IRQ).x[0], RESP);
     expect(state().x[5], before + 1);
+    expect(punctual(), false);
 }
 
 void schedule_tests(void)

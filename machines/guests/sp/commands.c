@@ -40,6 +40,7 @@ static const struct name names[] = {
     {SP_GIVE_WAY, "give way", CODE},
     {SP_STATE, "state", VALUE},
     {SP_ALARM, "alarm", VALUE},
+    {SP_LATENESS, "lateness", VALUE},
 };
 
 static const struct name *find_name(uint64_t command)

@@ -100,6 +100,9 @@ enum sp_command {
     /* sp_irq. Let the secure timer interrupt after x4 ticks, by IRQ or (x5 = 1) FIQ, and answer at once. */
     SP_ALARM = 0xabcd0025,
 
+    /* sp_irq. Answer: x4 = counter ticks between the time of the last alarm and its interrupt. */
+    SP_LATENESS = 0xabcd0027,
+
     /* x4 of a DIRECT_REQ2: make the FF-A call in x5-x12 (its x0-x7). Answer: x0-x7 of the result in x5-x12. */
     SP_FUNCTION = 0xabcd0026,
 };
