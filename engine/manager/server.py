@@ -10,7 +10,7 @@ from engine.ffa import abi
 from engine.ffa.abi import Function
 from engine.ffa.errors import Code, FfaError
 from engine.ffa.registers import NARROW, WIDE, Result, arguments, check_mbz, error, is_wide
-from engine.manager.endpoint import Call, Endpoint, Handlers
+from engine.manager.endpoint import Call, Endpoint, Handlers, Supported
 from engine.manager.manager import Manager
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class CallServer:
         self,
         manager: Manager,
         handlers: Handlers,
-        supported: Callable[[Function], bool],
+        supported: Supported,
         virtual: bool = True,
         before: Before = lambda _call, _function: None,
     ) -> None:
@@ -67,7 +67,7 @@ class CallServer:
         """The answer, None where it comes later; and why it is a refusal."""
         known, negotiation = abi.function(call.args[0]), call.endpoint.negotiation
         try:
-            if known is None or not self._supported(known) or abi.since(known) > negotiation.agreed:
+            if known is None or not self._supported(known, call.endpoint) or abi.since(known) > negotiation.agreed:
                 raise FfaError(Code.NOT_SUPPORTED, "not served")
             check_mbz(call.args, self._virtual)
             self._before(call, known)
