@@ -22,7 +22,7 @@ from engine.manager.endpoint import Endpoint
 from engine.manager.space import Stage2Space
 from engine.spmc.boot_info import pack_boot_info
 from engine.spmc.call_chain import Context
-from engine.spmc.manifest import Attribute, Manifest, Messaging
+from engine.spmc.manifest import Attribute, ExceptionLevel, Manifest, Messaging
 from engine.spmc.package import Package
 from engine.spmc.states import RuntimeModel
 from engine.spmc.virtual_interrupts import VirtualInterrupts
@@ -87,6 +87,7 @@ class SecurePartition(Partition):
         cores: Sequence[PhysicalCore],
     ) -> None:
         super().__init__(loaded.name, memory, stage2, client, loaded.symbols)
+        self.user = loaded.manifest.level is ExceptionLevel.S_EL0
         self.loaded_package = loaded
         self.manifest = loaded.manifest
         self.endpoint = Endpoint(
