@@ -11,7 +11,7 @@ from engine.images.properties import Properties
 _MEMORY, _DEVICES = "arm,ffa-manifest-memory-regions", "arm,ffa-manifest-device-regions"
 _RX_TX = "arm,ffa-manifest-rx_tx-buffer"
 MOST_PAGES = 1 << 16
-_ADDRESS_BITS = 48
+ADDRESS_BITS = 48
 _SECURE_BIT = 1 << 8
 
 
@@ -74,11 +74,16 @@ def _pages(region: Properties) -> int:
     return pages
 
 
+def is_page_address(address: int) -> bool:
+    """Whether a page may begin there."""
+    return 0 <= address < 1 << ADDRESS_BITS and not address % PAGE_SIZE
+
+
 def page_address(region: Properties, key: str) -> int:
     """A physical address, page aligned."""
     address = region.number(key)
-    if address % PAGE_SIZE or address >> _ADDRESS_BITS:
-        region.refuse(key, f"a page address of {_ADDRESS_BITS} bits", f"{address:#x}")
+    if not is_page_address(address):
+        region.refuse(key, f"a page address of {ADDRESS_BITS} bits", f"{address:#x}")
     return address
 
 
