@@ -19,7 +19,7 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch .venv/.run $@
 
-.PHONY: help run install test lint bench guests screenshots format
+.PHONY: help run install test long lint bench guests screenshots format
 
 help: ## show what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -31,6 +31,10 @@ install: .venv/.dev ## make .venv with the program and the developer's tools
 
 test: .venv/.dev ## run the tests
 	$(BIN)/python -m pytest
+
+long: .venv/.dev ## run the state machines that only show much in thousands of examples (minutes)
+	FFA_EXAMPLES=2000 SPMC_EXAMPLES=400 $(BIN)/python -m pytest \
+	  tests/unit/engine/hypervisor/test_ffa_machine.py tests/unit/engine/spmc/test_calls_machine.py
 
 lint: .venv/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

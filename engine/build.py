@@ -9,6 +9,7 @@ from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
+from engine.build_devices import attach_devices
 from engine.build_secure import SecureWorld
 from engine.config import FfaSection, MachineConfig, VmConfig
 from engine.cpu.core import CoreClient
@@ -74,6 +75,10 @@ class _Builder:
             self.secure = SecureWorld(self.hypervisor, self.memory, config.secure, self._mmio)
             self.secure.raise_sri = self._raise_sri
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
+
+    def attach_devices(self) -> None:
+        sps = () if self.secure is None else tuple(self.secure.spmc.partitions.values())
+        attach_devices(self.config, self.hypervisor, self.vms, sps)
 
     def _relayer(self, section: FfaSection) -> FfaProxy:
         if self.secure is None:
@@ -172,5 +177,6 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     system = System(
         config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa, builder.secure
     )
+    builder.attach_devices()
     builder.power_on()
     return system

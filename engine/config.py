@@ -15,6 +15,7 @@ from engine import machine_file, paths
 from engine.board.memory_map import BLOCK_SIZE, FIRMWARE_SIZE, GIB, KIB, MIB, RAM_BASE, RAM_LIMIT
 from engine.machine_file import (
     ConfigError,
+    DeviceSection,
     FfaSection,
     ImageFormat,
     MachineFile,
@@ -124,6 +125,7 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     vms: tuple[VmConfig, ...]
     ffa: FfaSection | None = None
     """How the hypervisor relays FF-A; None when it does not."""
+    devices: tuple[DeviceSection, ...] = ()
     secure: SecureConfig | None = None
     """None where the machine has no secure world."""
 
@@ -184,6 +186,7 @@ class _Resolver:
             board=self._board(parsed.board, vms),
             vms=tuple(vms),
             ffa=parsed.ffa,
+            devices=tuple(parsed.device),
             secure=secure,
         )
 

@@ -20,10 +20,10 @@ from engine.board import memory_map
 from engine.errors import MachineError
 from engine.paths import CACHE_PREFIX
 
-SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp")
+SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp", "device")
 """Names a partition may not have, because `--set` already means something else by them."""
 
-_TABLES = SECTIONS[:-2]
+_TABLES = SECTIONS[:-3]
 MOST_SPS = 8
 """Secure partitions of one machine."""
 BL33_IMAGE = "fip:bl33"
@@ -55,8 +55,13 @@ Size = (
 Address = Annotated[int, Meta(ge=0)]
 PathText = Annotated[str, Meta(min_length=1, description="relative to the machine file, or cache:NAME")]
 ImageFormat = Literal["auto", "elf", "linux", "raw"]
+DeviceKind = Literal["sp805", "timer-frame", "sbsa-watchdog"]
 OwnerAccess = Literal["read-only", "read-write"]
-_CHOICES = {"format": get_args(ImageFormat), "owner_access_on_share": get_args(OwnerAccess)}
+_CHOICES = {
+    "format": get_args(ImageFormat),
+    "kind": get_args(DeviceKind),
+    "owner_access_on_share": get_args(OwnerAccess),
+}
 
 
 class ConfigError(MachineError):
@@ -184,6 +189,18 @@ class SpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Where it is loaded in secure RAM; where its manifest says if left out."""
 
 
+class DeviceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[[device]]: an interrupt source at a place of its own."""
+
+    kind: DeviceKind
+    base: Address
+    """First address of its 4 KB; of a generic watchdog's control frame, whose refresh frame is 64 KB above."""
+    intid: Annotated[int, Meta(ge=32, le=287)]
+    """Shared peripheral interrupt it raises."""
+    vm: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)] | None = None
+    """Who has it in the normal world; left out, the partition whose manifest has a device region at `base`."""
+
+
 class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole machine file."""
 
@@ -193,6 +210,7 @@ class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ffa: FfaSection | None = None
     secure: SecureSection | None = None
     sp: Annotated[list[SpSection], Meta(max_length=MOST_SPS)] = []
+    device: Annotated[list[DeviceSection], Meta(max_length=16)] = []
 
 
 def json_schema() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from engine.events import (
     Switch,
     Trap,
     VmState,
+    WorldSwitch,
 )
 from engine.ffa import lines, log
 from hvtui import intids
@@ -91,6 +92,9 @@ def _other(event: Event) -> Line:
         return Line("▲", "boot", _boot(event), Ink.GREEN)
     if isinstance(event, FfaAnswer):
         return Line("◇", "ff-a", f"continues with {log.describe(event.result)}", Ink.VIOLET)
+    if isinstance(event, WorldSwitch):
+        where = "secure" if event.secure else "normal"
+        return Line("⇅", "world", f"core {event.core} enters the {where} world", Ink.BLUE)
     return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
 
 

@@ -159,5 +159,11 @@ class Delivery:
         self.transfers[outgoing.receiver] = outgoing
 
     def abandon(self, receiver: int) -> None:
-        """Drop a receiver's transfer: its buffers went, it relinquished, or it died."""
+        """Drop a receiver's transfer: its buffers went, or it died."""
         self.transfers.pop(receiver, None)
+
+    def relinquished(self, receiver: int, handle: int) -> None:
+        """Drop a receiver's transfer if it tells of the region that the receiver gave back."""
+        running = self.transfers.get(receiver)
+        if running is not None and running.handle == handle:
+            del self.transfers[receiver]

@@ -48,7 +48,7 @@ def check_retrieve(table: TransactionTable, request: MemoryRegion, caller: int) 
     attributes = _check_attributes(record, request.attributes)
     require_allowed(not borrower.has_access, "already retrieved")
     ranges = _place(table, record, entry)
-    zero_after = bool(request.flags & RegionFlag.ZERO_AFTER)
+    zero_after = borrower.zero_after or bool(request.flags & RegionFlag.ZERO_AFTER)
     changed = replace(borrower, state=BorrowerState.RETRIEVED, granted=granted, ranges=ranges, zero_after=zero_after)
     return RetrievePlan(record.with_borrower(changed), changed, attributes, RegionFlag(request.flags))
 

@@ -48,7 +48,7 @@ class Borrower:
     ranges: tuple[Range, ...] = ()
     """Where it has the pages, in its own addresses; empty unless retrieved."""
     zero_after: bool = False
-    """It asked that the pages be cleared once nobody has them."""
+    """It asked that the pages be cleared once nobody has them, and they have not been yet."""
 
     @property
     def has_access(self) -> bool:

@@ -33,7 +33,13 @@ class TableAllocator:
         self.used += 1
         return page
 
+    @property
+    def available(self) -> int:
+        """Pages that can still be taken."""
+        return len(self._free) + (self._end - self._next) // PAGE
+
     def give_back(self, page: int) -> None:
-        """Return a page that no table points to and no TLB remembers."""
+        """Return a page that no table points to and no TLB remembers; nothing is left in it."""
+        self._memory.fill_zero(page, PAGE)
         self._free.append(page)
         self.used -= 1

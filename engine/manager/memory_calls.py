@@ -15,6 +15,7 @@ from engine.ffa.errors import FfaError, require_valid
 from engine.ffa.fragments import Delivery, Incoming, Reassembly
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.memory import Data, Instruction, Permissions
+from engine.ffa.ranges import Composite
 from engine.ffa.registers import Result, call, success_32
 from engine.ffa.relinquish import LONGEST as LONGEST_RELINQUISH
 from engine.ffa.relinquish import Relinquish, parse_relinquish
@@ -191,7 +192,7 @@ class MemoryCalls:
         window = endpoint.mailbox.check_fill(0).size
         self._outgoing.check_begin(endpoint.id, len(answer))
         self._map(endpoint, plan)
-        commit_retrieve(self._table, plan)
+        self._retrieved(plan)
         outgoing = self._outgoing.begin(endpoint.id, plan.transaction.handle, answer, window)
         self._manager.work.received = answer
         self._deliver(endpoint, outgoing.fragment)
@@ -206,6 +207,13 @@ class MemoryCalls:
         granted = plan.borrower.granted or plan.borrower.offered
         state = PageState.OWNED if plan.ends else PageState.SHARED_BORROWED
         endpoint.space.plan_map(ranges, self._physical(record), pages.borrowed(granted, state))()
+
+    def _retrieved(self, plan: RetrievePlan) -> None:
+        """Record a retrieval; with a donation the owner's part in it is over."""
+        record = plan.transaction
+        if plan.ends:
+            self._manager.owner(record.owner).space.forget_donated(record.ranges)
+        commit_retrieve(self._table, plan)
 
     def _physical(self, record: Transaction) -> list[int]:
         return self._manager.owner(record.owner).space.physical(record.ranges)
@@ -229,7 +237,7 @@ class MemoryCalls:
         data = read_tx(self._manager, endpoint)
         self._manager.work.sent = data[:LONGEST_RELINQUISH]
         plan = check_relinquish(self._table, parse_relinquish(data), endpoint.id)
-        self._outgoing.abandon(endpoint.id)
+        self._outgoing.relinquished(endpoint.id, plan.transaction.handle)
         self._give_back(plan)
         commit_relinquish(self._table, plan)
         return success_32()
@@ -273,13 +281,17 @@ class MemoryCalls:
     # --- the stub's partitions -----------------------------------------------------------------------
 
     def stub_retrieve(self, stub: int, handle: int) -> None:
-        """A stub partition retrieves what a VM sent it; it has no tables. Raises FfaError."""
+        """A stub partition retrieves what a VM sent it; without tables it uses physical addresses. Raises FfaError."""
         record = self._table.get(handle)
+        here = Composite(pages.ranges_of(self._physical(record)))
         instruction = Instruction.NX if record.single else Instruction.UNSPECIFIED
         wanted = Permissions(Data.UNSPECIFIED, instruction)
-        access = tuple(EndpointAccess(each.endpoint, wanted, impdef=each.impdef) for each in record.borrowers)
+        access = tuple(
+            EndpointAccess(each.endpoint, wanted, impdef=each.impdef, composite=here if each.endpoint == stub else None)
+            for each in record.borrowers
+        )
         request = MemoryRegion(record.owner, access, handle=handle, tag=record.tag)
-        commit_retrieve(self._table, check_retrieve(self._table, request, stub))
+        self._retrieved(check_retrieve(self._table, request, stub))
 
     def stub_relinquish(self, stub: int, handle: int) -> None:
         """A stub partition gives memory back. Raises FfaError."""

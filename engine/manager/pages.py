@@ -124,6 +124,19 @@ def plan_unmap(vm: Partition, ranges: Sequence[Range]) -> Change:
     return _plan(vm, [(piece.address, [0] * piece.pages) for piece in ranges])
 
 
+def forget_donated(vm: Partition, ranges: Sequence[Range]) -> None:
+    """What was donated is another's: the donor's RAM keeps the mark of it, addresses it chose elsewhere are free."""
+    addresses = (piece.address + n * PAGE for piece in ranges for n in range(piece.pages))
+    elsewhere = [Range(ipa, 1) for ipa in addresses if not vm.in_ram(ipa)]
+    if elsewhere:
+        plan_unmap(vm, elsewhere)()
+
+
+def ranges_of(physical: Sequence[int]) -> tuple[Range, ...]:
+    """Pages in their order, consecutive ones together."""
+    return tuple(Range(address, size // PAGE) for address, size in _joined(physical))
+
+
 def zero_pages(memory: Memory, physical: Sequence[int]) -> None:
     """Clear pages that nobody uses."""
     for address in physical:

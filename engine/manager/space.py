@@ -40,6 +40,9 @@ class AddressSpace(Protocol):
     def plan_unmap(self, ranges: Sequence[Range]) -> Change:
         """To take pages from it."""
 
+    def forget_donated(self, ranges: Sequence[Range]) -> None:
+        """What it donated was retrieved; cannot fail."""
+
     def physical(self, ranges: Sequence[Range]) -> list[int]:
         """Physical address of every page of mapped ranges."""
 
@@ -75,6 +78,9 @@ class Stage2Space:
 
     def plan_unmap(self, ranges: Sequence[Range]) -> Change:
         return pages.plan_unmap(self._partition, ranges)
+
+    def forget_donated(self, ranges: Sequence[Range]) -> None:
+        pages.forget_donated(self._partition, ranges)
 
     def physical(self, ranges: Sequence[Range]) -> list[int]:
         return pages.physical_pages(self._partition, ranges)
@@ -126,6 +132,9 @@ class NormalSpace:
     def plan_unmap(self, _ranges: Sequence[Range]) -> Change:
         """There are no tables."""
         return _nothing
+
+    def forget_donated(self, _ranges: Sequence[Range]) -> None:
+        """Nothing of it was mapped."""
 
     def physical(self, ranges: Sequence[Range]) -> list[int]:
         return [piece.address + n * PAGE for piece in ranges for n in range(piece.pages)]

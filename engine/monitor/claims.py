@@ -1,4 +1,4 @@
-"""Who has which memory and which interrupts of the secure world: nothing is anybody's twice."""
+"""Who has which memory, devices and interrupts of the secure world: nothing is anybody's twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.spmc.manifest import Attribute, DeviceRegionSpec, MemoryRegionSpec
 
 
 class ClaimError(MachineError):
-    """Memory or an interrupt that cannot be had; the text names whoever wanted it."""
+    """Memory, a device or an interrupt that cannot be had; the text names whoever wanted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Claims:
             _Claim("EL3", SECURE_BASE, SPMC_BASE),
             _Claim("the SPMC's tables and buffers", SECURE_HEAP, SECURE_BASE + SECURE_SIZE),
         ]
+        self._devices: list[_Claim] = []
         self._intids: dict[int, str] = {}
         self._secure("TOS_FW_CONFIG", _Claim("the SPMC", core.load_address, core.end))
 
@@ -43,7 +44,7 @@ class Claims:
         for region in loaded.manifest.memory:
             self._memory(loaded, region)
         for device in loaded.manifest.devices:
-            _check_device(loaded.name, device)
+            self._device(loaded.name, device)
         for intid in loaded.manifest.interrupts:
             owner = self._intids.setdefault(intid, loaded.name)
             if owner != loaded.name:
@@ -55,9 +56,7 @@ class Claims:
         if wanted.start < SECURE_BASE or wanted.end > SECURE_BASE + SECURE_SIZE:
             inside = f"{SECURE_BASE:#x} to {SECURE_BASE + SECURE_SIZE:#x}"
             raise ClaimError(f"{name}: expected secure RAM, {inside} (got {wanted})")
-        for other in self._taken:
-            if wanted.start < other.end and other.start < wanted.end:
-                raise ClaimError(f"{name}: expected secure RAM apart from {other.owner}, {other} (got {wanted})")
+        _check_apart(name, "secure RAM", wanted, self._taken)
         self._taken.append(wanted)
 
     def _memory(self, loaded: LoadedPackage, region: MemoryRegionSpec) -> None:
@@ -72,9 +71,16 @@ class Claims:
         elif start < loaded.address or end > loaded.end:
             self._secure(owner, _Claim(owner, start, end))
 
+    def _device(self, name: str, device: DeviceRegionSpec) -> None:
+        """Of the PL011 each partition has its own; any other device is one partition's."""
+        if device.base == UART_BASE:
+            return
+        wanted = _Claim(f"{name}: /{device.name}", device.base, device.base + device.pages * PAGE_SIZE)
+        _check_apart(wanted.owner, "a device", wanted, self._devices)
+        self._devices.append(wanted)
 
-def _check_device(name: str, device: DeviceRegionSpec) -> None:
-    """The one device that partitions can have; each has its own."""
-    if device.base != UART_BASE or device.pages != 1:
-        expected = f"the page of the PL011, {UART_BASE:#x}"
-        raise ClaimError(f"{name}: /{device.name}: expected {expected} (got {device.pages} at {device.base:#x})")
+
+def _check_apart(name: str, what: str, wanted: _Claim, taken: list[_Claim]) -> None:
+    for other in taken:
+        if wanted.start < other.end and other.start < wanted.end:
+            raise ClaimError(f"{name}: expected {what} apart from {other.owner}, {other} (got {wanted})")

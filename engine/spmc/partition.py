@@ -20,7 +20,7 @@ from engine.manager.space import Stage2Space
 from engine.spmc.boot_info import pack_boot_info
 from engine.spmc.call_chain import Context
 from engine.spmc.loaded import LoadedPackage
-from engine.spmc.manifest import Attribute, Manifest, Messaging
+from engine.spmc.manifest import Attribute, ExceptionLevel, Manifest, Messaging
 from engine.spmc.states import RuntimeModel
 from engine.spmc.virtual_interrupts import VirtualInterrupts
 from engine.views import VcpuState, VmRunState
@@ -60,6 +60,7 @@ class SecurePartition(Partition):
         cores: Sequence[PhysicalCore],
     ) -> None:
         super().__init__(loaded.name, memory, stage2, client, loaded.symbols)
+        self.user = loaded.manifest.level is ExceptionLevel.S_EL0
         self.loaded_package = loaded
         self.manifest = loaded.manifest
         self.endpoint = Endpoint(

@@ -20,7 +20,7 @@ from hvtui.widgets.consoles import Consoles
 from hvtui.widgets.detail import Detail
 from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
-from hvtui.widgets.partitions import Partitions
+from hvtui.widgets.partitions import Partitions, partitions_title
 from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
 from hvtui.widgets.table import Table
@@ -92,6 +92,7 @@ class BoardScreen(BoardActions):
         self.status.mips = frame.mips
         self.status.view = frame.view
         self.partitions.view = frame.view
+        set_title(self.partitions, partitions_title(frame.view))
         for place, vm in enumerate(frame.view.vms):
             old = before.vms[place] if before is not None else None
             if old is None or (old.state, old.detail) != (vm.state, vm.detail):
@@ -188,6 +189,6 @@ class BoardScreen(BoardActions):
         set_title(self.event_log, f"events{other_registers}{other_ffa}")
         if self.ffa is not None:
             self.ffa.retitle()
-        set_title(self.partitions, "partitions")
+        set_title(self.partitions, partitions_title(self.frame.view if self.frame is not None else None))
         for console in self.consoles.all():
             console.retitle()

@@ -34,7 +34,7 @@ _CONTEXTS: dict[str, tuple[str, Style]] = {
     "aborted": ("✖ aborted", Ink.RED),
 }
 """States of secure partitions' execution contexts, by the words of the view."""
-_NAME, _STATE, _PC, _COUNT, _PENDING = 10, 9, 16, 6, 8
+_NAME, _STATE, _PC, _COUNT, _PENDING = 11, 9, 16, 6, 8
 _FIXED = 1 + _NAME + 1 + _STATE + 1 + 2 + 1 + _PC + 1 + 1 + _COUNT + 1 + _COUNT + 1 + _PENDING
 
 
@@ -127,6 +127,13 @@ class Partitions(LinesPane):
         selected = (row.vm.name, row.vcpu.index) == self.selected
         base = (Ink.SELECTED if self.has_focus else Ink.SELECTED_BLURRED) if selected else None
         return text.line(_parts(row, symbol, selected), width, base)
+
+
+def partitions_title(view: MachineView | None) -> str:
+    """With the call chain of every core that is in the secure world: who called first, then who was called."""
+    cores = () if view is None else view.cores
+    chains = (f"core {core.index} secure: {' → '.join(core.chain)}" for core in cores if core.secure)
+    return " · ".join(["partitions", *chains])
 
 
 def _heading(width: int, symbol: int) -> Strip:

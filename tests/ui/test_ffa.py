@@ -367,8 +367,8 @@ async def test_all_about_a_call(tmp_path: Path) -> None:
             "           fragment 112",
             "caller     3 (vm2) vCPU 0",
         ]
-        assert "cost       table entries 513, TLB flushes 0," in told
-        assert "           bytes copied 224" in told
+        assert "cost       table entries 514, bytes copied" in told
+        assert "           224" in told
         assert "x0  0000000084000074  0000000084000075" in told
         assert "x1  0000000000000070  0000000000000070" in told
         asked, given = told.index("in TX, 112 bytes, v1.2"), told.index("put into RX, 112 bytes, v1.2")

@@ -147,6 +147,16 @@ def test_requests_for_other_fragments(receiver: int, handle: int, offset: int) -
     assert state == before
 
 
+def test_only_giving_back_what_it_tells_of_ends_a_delivery() -> None:
+    state = Delivery()
+    state.begin(2, HANDLE, bytes(2 * PAGE), PAGE)
+    state.relinquished(2, HANDLE + 1)
+    state.relinquished(3, HANDLE)
+    assert state.check_next(2, HANDLE, PAGE).complete
+    state.relinquished(2, HANDLE)
+    assert not state.transfers
+
+
 def test_one_delivery_per_receiver() -> None:
     state = Delivery(max_total=20000)
     state.begin(2, HANDLE, bytes(9000), PAGE)

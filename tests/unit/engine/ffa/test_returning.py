@@ -98,6 +98,17 @@ def test_zero_after_waits_for_the_last_borrower() -> None:
     assert not relinquish(table, handle, VM3)
 
 
+def test_asking_for_clearing_outlasts_a_second_retrieval() -> None:
+    table = new_table()
+    handle = send(table, region(Kind.LEND, (VM2, VM3)), Kind.LEND)
+    for caller in (VM2, VM3):
+        retrieve(table, request(handle, (VM2, VM3)), caller)
+    assert not relinquish(table, handle, VM2, flags=1)
+    retrieve(table, request(handle, (VM2, VM3)), VM2)
+    assert not relinquish(table, handle, VM3)
+    assert relinquish(table, handle, VM2)
+
+
 @pytest.mark.parametrize(
     ("offset", "flags", "caller", "code"),
     [(1, 0, OWNER, INV), (0, 0, VM2, INV), (0, 4, OWNER, INV), (0, 0, OWNER, DEN)],

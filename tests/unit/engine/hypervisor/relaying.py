@@ -34,9 +34,22 @@ SENDS = {Kind.SHARE: Function.MEM_SHARE_32, Kind.LEND: Function.MEM_LEND_32, Kin
 
 
 class Relaying:
-    """A machine of `count` VMs; VM n has id n from 1 and RAM at `ram(n)`, in another order on the board."""
+    """A machine of `count` VMs; VM n has id n from 1 and RAM at `ram(n)`, in another order on the board.
 
-    def __init__(self, directory: Path, count: int = 3, vcpus: int = 1, **ffa: Any) -> None:
+    `places` says otherwise: RAM's IPA and physical address of each VM.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        count: int = 3,
+        vcpus: int = 1,
+        places: Sequence[tuple[int, int]] = (),
+        digest: bool = True,
+        **ffa: Any,
+    ) -> None:
+        apart = [(RAM_BASE + n * STRIDE, 0x4000_0000 + (count - 1 - n) * RAM_SIZE) for n in range(count)]
+        self.places = places or apart
         image = directory / "still.bin"
         image.write_bytes(Program().emit(a.WFI).loop().code)
         vms = [
@@ -45,22 +58,21 @@ class Relaying:
                 "image": str(image),
                 "format": "raw",
                 "vcpus": vcpus,
-                "ram_base": self.ram(n + 1),
+                "ram_base": ram_base,
                 "ram_size": RAM_SIZE,
-                "base_pa": 0x4000_0000 + (count - 1 - n) * RAM_SIZE,
+                "base_pa": base_pa,
             }
-            for n in range(count)
+            for n, (ram_base, base_pa) in enumerate(self.places)
         ]
         raw = {"vm": vms, "ffa": {"allow_donate": True, **ffa}}
-        self.system: System = build(config.from_tables(raw, directory / "machine.toml"), digest=True)
+        self.system: System = build(config.from_tables(raw, directory / "machine.toml"), digest=digest)
         proxy = self.system.ffa
         assert proxy is not None
         self.proxy = proxy
         self.relay = proxy.relay
 
-    @staticmethod
-    def ram(vm: int) -> int:
-        return RAM_BASE + (vm - 1) * STRIDE
+    def ram(self, vm: int) -> int:
+        return self.places[vm - 1][0]
 
     def page(self, vm: int, number: int = 0) -> int:
         return self.ram(vm) + PAGES + number * 4096

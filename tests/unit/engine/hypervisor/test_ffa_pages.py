@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from engine.arch.paging import S2AP, PageState
+from engine.ffa.abi import Function, id_pair
+from engine.ffa.descriptors import EndpointAccess, MemoryRegion, pack
 from engine.ffa.errors import Code
-from engine.ffa.ranges import Range
+from engine.ffa.memory import NORMAL_WB_ISH
+from engine.ffa.ranges import Composite, Range
 from engine.ffa.transactions import Kind
-from tests.unit.engine.hypervisor.relaying import OPEN, RO, RW, RW_NX, RW_X, Relaying, handle
+from engine.ffa.version import V1_2
+from engine.hypervisor.ffa_stub_spmc import StubCommand
+from tests.unit.engine.hypervisor.relaying import OPEN, RAM_BASE, RO, RW, RW_NX, RW_X, STRIDE, TX, Relaying, handle
 
 ADDRESS = 0x0000_FFFF_FFFF_F000
 XN = 1 << 54
@@ -73,6 +78,29 @@ def test_donate_moves_the_page(tmp_path: Path) -> None:
     assert machine.reclaim(1, sent) == Code.INVALID_PARAMETERS
 
 
+def test_donations_leave_no_tables_behind(tmp_path: Path) -> None:
+    """A page may wander through the address space for ever; only the VM whose RAM it was has a mark of it."""
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    sent = handle(machine.send(Kind.DONATE, ranges=(Range(machine.page(1), 1),)))
+    tables = machine.system.vms[0].stage2.tables
+    left = tables.available
+    places = {1: 0xC000_0000, 2: 0xC000_0000}
+    for turn in range(6):
+        giver, taker = (1, 2) if turn % 2 == 0 else (2, 1)
+        places[taker] += 0x4020_0000
+        where = (Range(places[taker], 1),)
+        assert machine.retrieve(taker, sent, RW_NX, to=(taker,), owner=giver, ranges=where) == 0
+        assert tables.available == left - 2
+        sent = handle(machine.send(Kind.DONATE, taker, (giver,), where))
+    home = (Range(machine.page(1), 1),)
+    assert machine.retrieve(2, sent, RW_NX, to=(2,), owner=1, ranges=(Range(0xC000_0000, 1),)) == 0
+    sent = handle(machine.send(Kind.DONATE, 2, (1,), (Range(0xC000_0000, 1),)))
+    assert machine.retrieve(1, sent, RW_NX, to=(1,), owner=2, ranges=home) == 0
+    assert tables.available == left
+    assert shown(machine, 1) == (S2AP.READ_WRITE, PageState.OWNED, True)
+
+
 def test_only_the_pages_named_change_and_their_block_is_split(tmp_path: Path) -> None:
     machine = Relaying(tmp_path)
     machine.map_buffers(1, 2)
@@ -108,7 +136,7 @@ def test_pages_go_where_the_borrower_wants_them(tmp_path: Path) -> None:
     assert leaves[3] is None
 
 
-@pytest.mark.parametrize("where", [0x0900_0000, 0x0801_0000 - 4096, Relaying.ram(2), (1 << 39) - 4096])
+@pytest.mark.parametrize("where", [0x0900_0000, 0x0801_0000 - 4096, RAM_BASE + STRIDE, (1 << 39) - 4096])
 def test_pages_do_not_go_where_something_is(tmp_path: Path, where: int) -> None:
     machine = Relaying(tmp_path)
     machine.map_buffers(1, 2)
@@ -141,6 +169,53 @@ def test_tables_without_room_refuse_and_change_nothing(tmp_path: Path) -> None:
     assert machine.retrieve(2, sent, ranges=apart) == Code.NO_MEMORY
     assert machine.maps() == before
     assert machine.retrieve(2, sent) == 0
+
+
+def test_tables_without_room_for_all_of_a_send_split_no_block(tmp_path: Path) -> None:
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1)
+    tables = machine.system.vms[0].stage2.tables
+    first, taken = machine.system.config.board.firmware_base, tables._next
+    tables._end = taken + 4096
+    before = machine.system.memory.read(first, taken + 4096 - first)
+    apart = (Range(machine.page(1), 1), Range(machine.ram(1), 1))
+    assert machine.send(ranges=apart)[2] == Code.NO_MEMORY & 0xFFFF_FFFF
+    assert machine.system.memory.read(first, taken + 4096 - first) == before
+    handle(machine.send(ranges=apart[:1]))
+
+
+def test_partitions_without_tables_have_pages_at_their_physical_addresses(tmp_path: Path) -> None:
+    """So that VMs whose RAM is at one address can share the same pages, as they see them, with one of them."""
+    alike = [(0x4000_0000, 0x4000_0000), (0x4000_0000, 0x4040_0000)]
+    machine = Relaying(tmp_path, count=2, places=alike)
+    machine.map_buffers(1, 2)
+    for vm in (1, 2):
+        sent = handle(machine.send(owner=vm, to=(0x8001,)))
+        asked = (id_pair(vm, 0x8001), 0, StubCommand.RETRIEVE, sent & 0xFFFF_FFFF, sent >> 32)
+        assert machine.call(vm, Function.MSG_SEND_DIRECT_REQ_32, *asked)[3] == 0
+    held = [record.borrowers[0].ranges for record in machine.relay.table.records.values()]
+    assert held == [(Range(machine.physical(vm, machine.page(vm)), 2),) for vm in (1, 2)]
+
+
+def test_giving_one_region_back_does_not_end_the_answer_about_another(tmp_path: Path) -> None:
+    """The response about the first needs two fragments."""
+    machine = Relaying(tmp_path)
+    machine.map_buffers(1, 2)
+    ranges = tuple(Range(machine.page(1, 500 - n), 1) for n in range(260))
+    region = MemoryRegion(1, (EndpointAccess(2, RW, composite=Composite(ranges)),), NORMAL_WB_ISH)
+    data = pack(region, V1_2)
+    answer = machine.send_bytes(1, Function.MEM_SHARE_32, data)
+    machine.write(1, machine.ram(1) + TX, data[4096:])
+    long = handle(machine.call(1, Function.MEM_FRAG_TX, *answer[1:3], len(data) - 4096))
+    short = handle(machine.send(ranges=(Range(machine.page(1), 1),)))
+    assert machine.retrieve(2, short) == 0
+    assert machine.retrieve(2, long) == 0
+    assert machine.relinquish(2, short) == 0
+    words = (long & 0xFFFF_FFFF, long >> 32)
+    assert machine.call(2, Function.MEM_FRAG_RX, *words, 4096)[3] == len(data) - 4096
+    machine.call(2, Function.RX_RELEASE)
+    assert machine.relinquish(2, long) == 0
+    assert machine.status(2, Function.MEM_FRAG_RX, *words, 4096) == Code.INVALID_PARAMETERS
 
 
 def test_zeroing(tmp_path: Path) -> None:
