@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.board.memory import SecureView
+from engine.events import BootStage
 from engine.ffa.abi import (
     FRAMEWORK_MESSAGE,
     FrameworkMessage,
@@ -200,7 +201,7 @@ class Spmc:
         self.notifications.reset()
         ordered = sorted(self.partitions.values(), key=lambda each: (each.manifest.boot_order, each.endpoint.id))
         self._boot = [context for index in range(8) for each in ordered for context in each.contexts[index : index + 1]]
-        self._next_to_boot(self._hypervisor.cores[0])
+        self.initialized(self._hypervisor.cores[0])
 
     def _next_to_boot(self, pcore: PhysicalCore) -> bool:
         """Let the next context of a core initialize; False when there is none left."""
@@ -208,12 +209,22 @@ class Spmc:
             if context.core is pcore:
                 self._boot.remove(context)
                 self.partitions[context.endpoint].prepare(context)
+                self._tell(context)
                 self.switching.enter(context, pcore, None)
                 return True
         return False
 
+    def _tell(self, context: Context) -> None:
+        """A partition begins to initialize; its other contexts are no stages of their own."""
+        if context.index == 0:
+            loaded = self.partitions[context.endpoint].loaded_package
+            stage, manifest = f"SP 0x{loaded.id:04x}", loaded.manifest
+            detail = f"{manifest.level.name.replace('_', '-')} partition, FF-A {manifest.version}"
+            event = BootStage(context.core.now, loaded.name, -1, stage, loaded.address, loaded.entry, detail)
+            self._hypervisor.events.emit(event)
+
     def initialized(self, pcore: PhysicalCore) -> None:
-        """A context has initialized, or failed to: the next one of its core, or the end of the boot there."""
+        """A core has no context that initializes: the next one of it begins, or its boot is over."""
         if self._next_to_boot(pcore):
             return
         self._hypervisor.release(pcore)

@@ -99,15 +99,17 @@ class VirtualInterrupts:
     # --- what managers and devices do -----------------------------------------------------------
 
     def set_line(self, intid: int, level: bool, vcpu: int = 0) -> None:
-        """The line of a physical interrupt moved."""
+        """The line of a physical interrupt moved; ignored for one that the partition does not have."""
         state = self._contexts[vcpu]
+        if intid not in self.owned:
+            return
         if level:
             state.high.add(intid)
             if intid not in state.active:
                 self.inject(intid, vcpu)
             return
         state.high.discard(intid)
-        if intid in state.pending and intid in self.owned:
+        if intid in state.pending:
             state.pending.remove(intid)
             self._on_change(vcpu)
 
@@ -136,8 +138,9 @@ class VirtualInterrupts:
             self.reset_vcpu(context)
 
     def reset_vcpu(self, vcpu: int) -> None:
-        """As `reset`, for one context."""
-        self._contexts[vcpu] = _Context(high=self._contexts[vcpu].high)
+        """As `reset`, for one context: a line that is asserted pends again."""
+        high = self._contexts[vcpu].high
+        self._contexts[vcpu] = _Context(pending=set(high), high=high)
         self._on_change(vcpu)
 
     # --- what the scheduler asks -----------------------------------------------------------------
