@@ -9,10 +9,11 @@ from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
+from engine.build_devices import attach_devices
 from engine.build_secure import SecureWorld
 from engine.config import FfaSection, MachineConfig, VmConfig
 from engine.cpu.core import CoreClient
-from engine.events import ConsoleOutput, EventRing
+from engine.events import BootStage, ConsoleOutput, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_secure import SecureClient
 from engine.hypervisor.hypervisor import Hypervisor
@@ -75,6 +76,10 @@ class _Builder:
             self.secure.raise_sri = self._raise_sri
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
 
+    def attach_devices(self) -> None:
+        sps = () if self.secure is None else tuple(self.secure.spmc.partitions.values())
+        attach_devices(self.config, self.hypervisor, self.vms, sps)
+
     def _relayer(self, section: FfaSection) -> FfaProxy:
         if self.secure is None:
             return FfaProxy(self.hypervisor, self.memory, section)
@@ -97,9 +102,19 @@ class _Builder:
             self.secure.power_on(self._enter_normal_world)
 
     def _enter_normal_world(self) -> None:
+        self.events.emit(self._bl33())
         if self.ffa is not None:
             self.ffa.meet_secure_world()
         self.hypervisor.power_on()
+
+    def _bl33(self) -> BootStage:
+        """What the chain of trust hands the normal world to."""
+        now = self.hypervisor.now
+        for vm in self.vms:
+            if isinstance(vm, Payload):
+                load = min(segment.ipa for segment in vm.images.segments)
+                return BootStage(now, vm.name, -1, "BL33", load, vm.images.entry, "payload at NS-EL2")
+        return BootStage(now, "", -1, "BL33", 0, 0, "hypervisor at NS-EL2")
 
     def add_vm(self, config: VmConfig, vmid: int) -> None:
         images = load_guest(config, self.config.seed)
@@ -162,5 +177,6 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     system = System(
         config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa, builder.secure
     )
+    builder.attach_devices()
     builder.power_on()
     return system

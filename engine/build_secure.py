@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from engine.board import memory_map
 from engine.board.memory import PhysicalMemory, SecureView
-from engine.board.memory_map import SECURE_BASE, SECURE_HEAP, SECURE_SIZE
+from engine.board.memory_map import FIRMWARE_SIZE, SECURE_BASE, SECURE_HEAP, SECURE_SIZE
 from engine.board.pl011 import Pl011
 from engine.config import SecureConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.events import BootStage, ConsoleOutput
+from engine.ffa.abi import PAGE_SIZE
 from engine.ffa.mailbox import Mailbox
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
@@ -20,9 +21,11 @@ from engine.hypervisor.stage2 import Stage2
 from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
 from engine.images.image import ImageError
-from engine.monitor.boot import load_packages
+from engine.monitor.boot import boot_parts
 from engine.monitor.spmd import Spmd
-from engine.spmc.partition import LoadedPackage, SecurePartition
+from engine.spmc.loaded import LoadedPackage
+from engine.spmc.manifest import Attribute
+from engine.spmc.partition import SecurePartition
 from engine.spmc.spmc import Spmc
 from engine.spmc.virtual_interrupts import VirtualInterrupts
 
@@ -44,8 +47,9 @@ class SecureWorld:
         self.spmc = Spmc(hypervisor, self.memory, config.options, self.spmd, lambda: self.raise_sri())
         self.spmd.spmc = self.spmc
         hypervisor.secure = self.spmc
-        self.packages = load_packages(config)
-        for number, loaded in enumerate(self.packages):
+        self._normal_end = normal.base + normal.size - FIRMWARE_SIZE
+        self.parts = boot_parts(config)
+        for number, loaded in enumerate(self.parts.packages):
             self._add(loaded, number)
 
     def _add(self, loaded: LoadedPackage, number: int) -> None:
@@ -53,6 +57,11 @@ class SecureWorld:
         if manifest.contexts not in (1, cores):
             problem = f"expected execution-ctx-count 1, or {cores} as the board has cores (got {manifest.contexts})"
             raise ImageError(loaded.name, problem)
+        for region in manifest.memory:
+            end = (region.base or 0) + region.pages * PAGE_SIZE
+            if region.attributes & Attribute.NON_SECURE and end > self._normal_end:
+                problem = f"/{region.name}: expected RAM of the board below {self._normal_end:#x} (got up to {end:#x})"
+                raise ImageError(loaded.name, problem)
         stage2 = Stage2(self.memory, self._tables, _FIRST_VMID + number)
         mailbox = Mailbox(max_pages=self._options.max_buffer_pages)
         made = SecurePartition(loaded, mailbox, self.memory, stage2, self._traps, self._hypervisor.cores)
@@ -61,6 +70,7 @@ class SecureWorld:
             manifest.contexts,
             manifest.interrupts,
             software,
+            {self._options.managed_exit: not manifest.managed_exit_virq},
             lambda context: self._hypervisor.interrupts_changed(made.vcpus[context]),
             lambda context, _intid: self.spmc.switching.signal(made.contexts[context]),
         )
@@ -87,12 +97,15 @@ class SecureWorld:
 
         return Pl011("pl011", on_output, lambda _level: None)
 
+    def _stage(self, stage: str, detail: str, address: int = 0, entry: int = 0) -> None:
+        self._hypervisor.events.emit(BootStage(self._hypervisor.now, "", -1, stage, address, entry, detail))
+
     def power_on(self, booted: Callable[[], None]) -> None:
-        """Boot the partitions; `booted` starts the normal world."""
-        for loaded in self.packages:
-            stage = f"SP 0x{loaded.id:04x}"
-            self._hypervisor.events.emit(
-                BootStage(0, loaded.name, -1, stage, loaded.address, loaded.entry, loaded.name)
-            )
+        """The chain of trust up to the SPMC, which boots the partitions; `booted` starts the normal world."""
+        core, listing = self.parts.core, self.parts.listing
+        self._stage("BL1", "reset")
+        self._stage("BL2", f"FIP with {len(listing)} parts: {', '.join(listing)}")
+        self._stage("BL31", "EL3 monitor with PSCI and SPMD")
+        self._stage("BL32", f"SPMC 0x{core.id:04x}, FF-A {core.version}", core.load_address, core.entry)
         self.spmc.booted = booted
         self.spmc.power_on()

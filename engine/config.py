@@ -15,6 +15,7 @@ from engine import machine_file, paths
 from engine.board.memory_map import BLOCK_SIZE, FIRMWARE_SIZE, GIB, KIB, MIB, RAM_BASE, RAM_LIMIT
 from engine.machine_file import (
     ConfigError,
+    DeviceSection,
     FfaSection,
     ImageFormat,
     MachineFile,
@@ -23,6 +24,7 @@ from engine.machine_file import (
     VmSection,
     shown,
 )
+from engine.monitor.parts import load_parts, partition_names
 
 __all__ = ["BoardConfig", "ConfigError", "FfaSection", "MachineConfig", "VmConfig", "from_tables", "load"]
 
@@ -63,6 +65,8 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
     base_pa: int
     """Physical address of its RAM, 2 MiB aligned."""
     image: Path
+    bl33: bool
+    """Whether `image` is a FIP, and its BL33 is what runs."""
     format: ImageFormat
     load: int | None
     """Offset of the image from `ram_base`, if the file gives one."""
@@ -102,7 +106,10 @@ class SecureConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     options: SecureSection
     fip: Path | None
+    """What it boots from; None where a FIP is made of `sps`."""
     sps: tuple[SpConfig, ...]
+    names: tuple[str, ...]
+    """Of the secure partitions, in the order of the FIP."""
 
 
 class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,14 +125,14 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     vms: tuple[VmConfig, ...]
     ffa: FfaSection | None = None
     """How the hypervisor relays FF-A; None when it does not."""
+    devices: tuple[DeviceSection, ...] = ()
     secure: SecureConfig | None = None
     """None where the machine has no secure world."""
 
     @property
     def partitions(self) -> tuple[str, ...]:
         """Names of all that run guest code: the VMs, then the secure partitions."""
-        sps = () if self.secure is None else tuple(sp.name for sp in self.secure.sps)
-        return (*(vm.name for vm in self.vms), *sps)
+        return (*(vm.name for vm in self.vms), *(() if self.secure is None else self.secure.names))
 
     @property
     def has_ffa(self) -> bool:
@@ -160,15 +167,16 @@ class _Resolver:
 
     def machine(self, parsed: MachineFile) -> MachineConfig:
         cores = parsed.board.cores
+        fip = self._fip(parsed.secure)
         vms: list[VmConfig] = []
         for index, section in enumerate(parsed.vm):
             first = sum(vm.vcpus for vm in vms)
-            vms.append(self._vm(f"vm[{index}]", section, cores, first))
+            vms.append(self._vm(f"vm[{index}]", section, cores, first, fip))
         self._names(vms)
         self._no_overlap(vms)
         self._levels(vms, parsed.ffa)
         self._ffa(parsed.ffa)
-        secure = self._secure(parsed)
+        secure = self._secure(parsed, fip)
         return MachineConfig(
             file=self._file,
             name=parsed.machine.name or self._file.stem,
@@ -178,16 +186,20 @@ class _Resolver:
             board=self._board(parsed.board, vms),
             vms=tuple(vms),
             ffa=parsed.ffa,
+            devices=tuple(parsed.device),
             secure=secure,
         )
 
-    def _secure(self, parsed: MachineFile) -> SecureConfig | None:
+    def _fip(self, options: SecureSection | None) -> Path | None:
+        return None if options is None else self._optional("secure.fip", options.fip)
+
+    def _secure(self, parsed: MachineFile, fip: Path | None) -> SecureConfig | None:
         options = parsed.secure
         if options is None:
             if parsed.sp:
                 raise self._refuse("sp", "no secure partitions without a [secure] section", f"{len(parsed.sp)}")
             return None
-        if options.fip is not None and parsed.sp:
+        if fip is not None and parsed.sp:
             raise self._refuse("secure.fip", "either a FIP or [[sp]] sections", "both")
         names = [vm.name for vm in parsed.vm]
         for index, section in enumerate(parsed.sp):
@@ -195,8 +207,21 @@ class _Resolver:
                 raise self._refuse(f"sp[{index}].name", "a name no other partition has", shown(section.name))
             names.append(section.name)
         sps = tuple(self._sp(f"sp[{index}]", section) for index, section in enumerate(parsed.sp))
-        fip = None if options.fip is None else self._path("secure.fip", options.fip)
-        return SecureConfig(options=options, fip=fip, sps=sps)
+        found = tuple(sp.name for sp in sps) if fip is None else self._boot(parsed, fip)
+        return SecureConfig(options=options, fip=fip, sps=sps, names=found)
+
+    def _boot(self, parsed: MachineFile, fip: Path) -> tuple[str, ...]:
+        """Names of the partitions in a FIP. It is read for them now, and again when the machine is built."""
+        parts = load_parts(fip)
+        vms = [vm.name for vm in parsed.vm]
+        for index, vm in enumerate(parsed.vm):
+            if vm.image == machine_file.BL33_IMAGE and parts.bl33 is None:
+                raise self._refuse(f"vm[{index}].image", "a FIP with a BL33", str(fip))
+        found = partition_names(parts, vms)
+        for name in found:
+            if name in vms:
+                raise self._refuse(f"vm[{vms.index(name)}].name", "a name no partition of the FIP has", shown(name))
+        return found
 
     def _sp(self, key: str, section: SpSection) -> SpConfig:
         apart = section.image is not None and section.manifest is not None
@@ -240,7 +265,7 @@ class _Resolver:
                 raise self._refuse("board.ram", expected, shown(section.ram))
         return BoardConfig(cores=section.cores, time_slice_ms=section.time_slice_ms, wall_time=seconds, ram_end=ram_end)
 
-    def _vm(self, key: str, section: VmSection, cores: int, first: int) -> VmConfig:
+    def _vm(self, key: str, section: VmSection, cores: int, first: int, fip: Path | None) -> VmConfig:
         size = self._blocks(f"{key}.ram_size", section.ram_size, _MAX_RAM)
         base_pa = section.ram_base if section.base_pa is None else section.base_pa
         self._window(f"{key}.ram_base", section.ram_base, size)
@@ -249,6 +274,11 @@ class _Resolver:
             raise self._refuse(
                 f"{key}.dtb", "no bootargs and no initrd beside a device tree of your own", shown(section.dtb)
             )
+        bl33 = section.image == machine_file.BL33_IMAGE
+        if bl33 and section.el != 2:
+            raise self._refuse(f"{key}.image", "a file, or el = 2 beside it", shown(section.image))
+        if bl33 and fip is None:
+            raise self._refuse(f"{key}.image", "a FIP to take it from (secure.fip)", "none")
         return VmConfig(
             name=section.name,
             el=section.el,
@@ -256,7 +286,8 @@ class _Resolver:
             ram_base=section.ram_base,
             ram_size=size,
             base_pa=base_pa,
-            image=self._path(f"{key}.image", section.image),
+            image=fip if bl33 and fip is not None else self._path(f"{key}.image", section.image),
+            bl33=bl33,
             format=section.format,
             load=self._offset(f"{key}.load", section.load, size),
             entry=self._offset(f"{key}.entry", section.entry, size),

@@ -123,11 +123,11 @@ class BootStage(Event, frozen=True):
     """The chain of trust loaded or entered an image."""
 
     stage: str
-    """`BL31`, `BL32`, `SP 0x8001`, `BL33`."""
+    """`BL1`, `BL2`, `BL31`, `BL32`, `SP 0x8001`, `BL33`: in this order, partitions in theirs."""
     address: int
-    """Where it was loaded."""
+    """Where it was loaded; 0 where it is Python, and lies nowhere."""
     entry: int
-    """Where it begins."""
+    """Address of its first instruction, or 0."""
     detail: str
 
 

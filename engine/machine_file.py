@@ -20,14 +20,19 @@ from engine.board import memory_map
 from engine.errors import MachineError
 from engine.paths import CACHE_PREFIX
 
-SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp")
+SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp", "device")
 """Names a partition may not have, because `--set` already means something else by them."""
 
-_TABLES = SECTIONS[:-2]
+_TABLES = SECTIONS[:-3]
+MOST_SPS = 8
+"""Secure partitions of one machine."""
+BL33_IMAGE = "fip:bl33"
+"""The image of a VM that is the BL33 of the FIP."""
 PATH_KEYS = ("image", "initrd", "dtb", "fip", "package", "manifest")
 
 # `(?!\n)`: `$` alone would let a final newline through.
 _SIZE = r"^[0-9]+[KMG]?(?!\n)$"
+_LONGEST_NAME = 32
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]*(?!\n)$"
 _PRINTABLE = r"^[ -~]*(?!\n)$"
 
@@ -50,8 +55,13 @@ Size = (
 Address = Annotated[int, Meta(ge=0)]
 PathText = Annotated[str, Meta(min_length=1, description="relative to the machine file, or cache:NAME")]
 ImageFormat = Literal["auto", "elf", "linux", "raw"]
+DeviceKind = Literal["sp805", "timer-frame", "sbsa-watchdog"]
 OwnerAccess = Literal["read-only", "read-write"]
-_CHOICES = {"format": get_args(ImageFormat), "owner_access_on_share": get_args(OwnerAccess)}
+_CHOICES = {
+    "format": get_args(ImageFormat),
+    "kind": get_args(DeviceKind),
+    "owner_access_on_share": get_args(OwnerAccess),
+}
 
 
 class ConfigError(MachineError):
@@ -89,9 +99,9 @@ class BoardSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class VmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[vm]]: one guest."""
 
-    name: Annotated[str, Meta(pattern=_NAME, max_length=32)]
+    name: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)]
     image: PathText
-    """Program to start: ELF, arm64 Linux Image (also gzip'd), or raw bytes."""
+    """Program to start: ELF, arm64 Linux Image (also gzip'd), or raw bytes; "fip:bl33" is the one in [secure] fip."""
     format: ImageFormat = "auto"
     """`auto` tells ELF and Linux images by their magic numbers; anything else is raw."""
     load: Size | None = None
@@ -168,7 +178,7 @@ class SecureSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class SpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[sp]]: one secure partition, as a package or as image and manifest."""
 
-    name: Annotated[str, Meta(pattern=_NAME, max_length=32)]
+    name: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)]
     package: PathText | None = None
     """SP package (SPKG)."""
     image: PathText | None = None
@@ -179,6 +189,18 @@ class SpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Where it is loaded in secure RAM; where its manifest says if left out."""
 
 
+class DeviceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[[device]]: an interrupt source at a place of its own."""
+
+    kind: DeviceKind
+    base: Address
+    """First address of its 4 KB; of a generic watchdog's control frame, whose refresh frame is 64 KB above."""
+    intid: Annotated[int, Meta(ge=32, le=287)]
+    """Shared peripheral interrupt it raises."""
+    vm: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)] | None = None
+    """Who has it in the normal world; left out, the partition whose manifest has a device region at `base`."""
+
+
 class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole machine file."""
 
@@ -187,7 +209,8 @@ class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     board: BoardSection = BoardSection()
     ffa: FfaSection | None = None
     secure: SecureSection | None = None
-    sp: Annotated[list[SpSection], Meta(max_length=8)] = []
+    sp: Annotated[list[SpSection], Meta(max_length=MOST_SPS)] = []
+    device: Annotated[list[DeviceSection], Meta(max_length=16)] = []
 
 
 def json_schema() -> dict[str, Any]:
@@ -217,6 +240,11 @@ def convert(raw: Mapping[str, Any], file: str | Path) -> MachineFile:
     except (msgspec.ValidationError, RecursionError) as error:
         key, problem = _explain(str(error), raw)
         raise ConfigError(file, key, problem) from None
+
+
+def is_name(text: str) -> bool:
+    """Whether a partition may have this name."""
+    return len(text) <= _LONGEST_NAME and re.match(_NAME, text) is not None and text not in SECTIONS
 
 
 def shown(value: object) -> str:
@@ -266,7 +294,7 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str], directory:
         if not equals or len(path) < 2 or not all(path):
             raise ConfigError("--set", override, "expected SECTION.KEY=VALUE or VM.KEY=VALUE")
         value = _toml_value(text.strip())
-        if path[-1] in PATH_KEYS and isinstance(value, str) and not value.startswith(CACHE_PREFIX):
+        if path[-1] in PATH_KEYS and isinstance(value, str) and not value.startswith((CACHE_PREFIX, BL33_IMAGE)):
             value = str((directory or Path.cwd()) / value)
         _assign(_section(result, path[0], override), path[1:], value, override)
     return result

@@ -19,7 +19,7 @@ def machines_dir() -> Path:
 
 def default_machine() -> Path:
     """The machine that opens when none is named."""
-    return machines_dir() / "two-vms.toml"
+    return machines_dir() / "ffa.toml"
 
 
 def image_cache() -> Path:

@@ -18,6 +18,7 @@ from engine import config, machine_file, paths
 from engine.config import MachineConfig
 from engine.errors import MachineError
 from hvtui import steps as step_words
+from hvtui.fip import fip
 from hvtui.steps import Step, StepError
 
 Pace = Literal["real", "max"]
@@ -132,6 +133,7 @@ def run(
 def check(file: Path, overrides: tuple[str, ...]) -> None:
     """Check a machine file and its images."""
     from engine.images.placement import load_guest
+    from engine.monitor.boot import boot_parts
 
     machine = config.load(file, overrides)
     for vm in machine.vms:
@@ -140,6 +142,12 @@ def check(file: Path, overrides: tuple[str, ...]) -> None:
             f"{vm.name}: {vm.vcpus} vCPUs, {vm.ram_size >> 20}M at {vm.ram_base:#x} (PA {vm.base_pa:#x}), "
             f"entry {guest.entry:#x}, device tree {guest.dtb:#x}, {len(guest.symbols)} symbols"
         )
+    if machine.secure is not None:
+        for sp in boot_parts(machine.secure).packages:
+            click.echo(
+                f"{sp.name}: 0x{sp.id:04x}, {sp.manifest.contexts} contexts, {sp.size >> 10}K at {sp.address:#x}, "
+                f"entry {sp.entry:#x}, FF-A {sp.manifest.version}"
+            )
     click.echo(f"{file}: ok")
 
 
@@ -147,6 +155,9 @@ def check(file: Path, overrides: tuple[str, ...]) -> None:
 def schema() -> None:
     """Print the JSON schema of machine files."""
     click.echo(json.dumps(machine_file.json_schema(), indent=2))
+
+
+cli.add_command(fip)
 
 
 @cli.group()

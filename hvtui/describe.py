@@ -8,6 +8,7 @@ from rich.style import Style
 
 from engine.events import (
     Blocked,
+    BootStage,
     ConsoleOutput,
     Event,
     ExceptionInjected,
@@ -87,12 +88,19 @@ def _result(result: int) -> str:
 def _other(event: Event) -> Line:
     if isinstance(event, FfaCall):
         return Line("◇", "ff-a", _ffa(event), Ink.VIOLET)
+    if isinstance(event, BootStage):
+        return Line("▲", "boot", _boot(event), Ink.GREEN)
     if isinstance(event, FfaAnswer):
         return Line("◇", "ff-a", f"continues with {log.describe(event.result)}", Ink.VIOLET)
     if isinstance(event, WorldSwitch):
         where = "secure" if event.secure else "normal"
         return Line("⇅", "world", f"core {event.core} enters the {where} world", Ink.BLUE)
     return Line("·", type(event).__name__.lower()[:9], str(event), Ink.TEXT)
+
+
+def _boot(event: BootStage) -> str:
+    place = f" at {event.address:#x}, entry {event.entry:#x}" if event.address else ""
+    return f"{event.stage}: {event.detail}{place}"
 
 
 def _ffa(event: FfaCall) -> str:

@@ -21,7 +21,7 @@ from engine.hypervisor.ffa_secure import SecureClient
 from engine.hypervisor.ffa_secure_calls import SecureCalls
 from engine.manager.buffers import BufferCalls
 from engine.manager.discovery import DiscoveryCalls
-from engine.manager.endpoint import Call, Handlers
+from engine.manager.endpoint import Call, Endpoint, Handlers
 from engine.manager.memory_calls import MemoryCalls
 from engine.manager.server import CallServer
 
@@ -78,7 +78,7 @@ class FfaProxy:
             self._secure.start(vcpu)
             self.relay.meet(self._secure.partitions(vcpu))
 
-    def _supported(self, function: Function) -> bool:
+    def _supported(self, function: Function, _endpoint: Endpoint) -> bool:
         return function in self._handlers and (self.relay.config.allow_donate or function not in _DONATIONS)
 
     def _unmap(self, call: Call) -> Result:

@@ -50,17 +50,24 @@ class SecureClient:
 
     def call(self, vcpu: Vcpu, function: Function, *values: int) -> Result:
         """Any call that is answered at once, `values` from x1 on; raises FfaError where it is refused."""
-        result = self._spmd.call(vcpu, _registers(function, *values))
-        if result is None:
+        return self._at_once(function, self._spmd.call(vcpu, _registers(function, *values)))
+
+    def _at_once(self, function: Function, result: Result | None) -> Result:
+        if self._granted(result) is None or result is None:
             raise FfaError(Code.ABORTED, f"{function.name} ran a partition")
-        if result.fid == Function.ERROR:
-            raise FfaError(Code(result.code), "refused by the SPMC")
         return result
 
     def forward(self, vcpu: Vcpu, args: Sequence[int]) -> Result | None:
         """A VM's call as it is; None where a partition runs and the answer comes later."""
         count = WIDE if is_wide(args[0]) else NARROW
-        return self._spmd.call(vcpu, tuple(args[:count]))
+        return self._granted(self._spmd.call(vcpu, tuple(args[:count]), report=False))
+
+    def _granted(self, result: Result | None) -> Result | None:
+        """Raises FfaError for a refusal."""
+        if result is not None and result.fid == Function.ERROR:
+            refusal = self._spmd.spmc.refusal if self._spmd.spmc is not None else ""
+            raise FfaError(Code(result.code), f"the SPMC: {refusal}")
+        return result
 
     def check_run(self, vcpu: Vcpu, word: int) -> None:
         """DENIED where another VM's call is suspended in the context that a target word names."""
@@ -152,7 +159,7 @@ class SecureClient:
 
     def notification(self, vcpu: Vcpu, args: Sequence[int]) -> Result:
         """A NOTIFICATION call of a VM, which names it by itself."""
-        return self.call(vcpu, Function(args[0]), *args[1:NARROW])
+        return self._at_once(Function(args[0]), self._spmd.call(vcpu, tuple(args[:NARROW]), report=False))
 
 
 def _registers(function: Function, *values: int) -> tuple[int, ...]:

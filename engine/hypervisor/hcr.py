@@ -13,6 +13,7 @@ HCR_VF: Final = 1 << 6
 HCR_VI: Final = 1 << 7
 HCR_TWI: Final = 1 << 13
 HCR_TSC: Final = 1 << 19
+HCR_TGE: Final = 1 << 27
 HCR_TDZ: Final = 1 << 28
 HCR_RW: Final = 1 << 31
 

@@ -301,6 +301,19 @@ class Hypervisor:
         if vcpu.interrupts_changed is not lines or vcpu.timer_deadline() is not None:
             vcpu.vm.core.stop()
 
+    def alarm_changed(self) -> None:
+        """A guest programmed a device that interrupts at a time: the slice may now be too long."""
+        self._end_slice()
+
+    def watchdog_expired(self, partition: Partition, kind: str) -> None:
+        """Nobody served a watchdog: a VM starts over, a secure partition is over."""
+        if partition.secure:
+            self.stop_vm(partition, VmRunState.CRASHED, f"its {kind} was not served")
+        elif self._active is not None and self._active.engine is not None:
+            self.request_reset(partition, kind)
+        else:
+            self.reset_vm(partition, kind)
+
     def interrupt_raised(self, vcpu: Vcpu, intid: int, source: str) -> None:
         self._emit(Interrupt(self.now, vcpu.vm.name, vcpu.index, intid, source))
 

@@ -14,7 +14,7 @@ from engine.board.pl011 import Pl011
 from engine.console import Console
 from engine.cpu.core import Core, CoreClient
 from engine.cpu.timer import TimerPpi
-from engine.hypervisor.hcr import HCR_GUEST, HCR_VF, HCR_VI
+from engine.hypervisor.hcr import HCR_GUEST, HCR_TGE, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import VTCR_EL2, Stage2
 from engine.hypervisor.vcpu import Vcpu
@@ -24,6 +24,8 @@ from engine.views import VcpuState, VmRunState
 _MPIDR_RES1 = 1 << 31
 _MDCR_TPM_TPMCR = 1 << 6 | 1 << 5
 _CNTHCTL_EL1PCTEN_EL1PCEN = 3
+_CNTKCTL_EL0VCTEN_EL0PCTEN = 3
+_PSTATE_EL1H, _PSTATE_EL0T = 0x3C5, 0x3C0
 
 
 class InterruptController(Protocol):
@@ -65,6 +67,8 @@ class Partition(ABC):
 
     secure: ClassVar[bool] = False
     """Whether it lives in the secure world, which a physical core enters and leaves as a whole."""
+    user = False
+    """It runs at EL0 with nothing at EL1: its exceptions are EL2's (HCR_EL2.TGE)."""
     timers: tuple[TimerPpi, ...] = (TimerPpi.VIRTUAL, TimerPpi.PHYSICAL)
     """Of each vCPU."""
     interrupts: InterruptController
@@ -115,7 +119,9 @@ class Partition(ABC):
         core.write(SysReg.MDCR_EL2, _MDCR_TPM_TPMCR)
         core.write(SysReg.CNTHCTL_EL2, _CNTHCTL_EL1PCTEN_EL1PCEN)
         core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
-        core.write(SysReg.HCR_EL2, HCR_GUEST)
+        core.write(SysReg.CNTKCTL_EL1, _CNTKCTL_EL0VCTEN_EL0PCTEN if self.user else 0)
+        core.write(SysReg.HCR_EL2, self._hcr_base)
+        core.pstate = _PSTATE_EL0T if self.user else _PSTATE_EL1H
         core.save(vcpu.reset_context)
         self.vcpus.append(vcpu)
         return vcpu
@@ -129,6 +135,10 @@ class Partition(ABC):
             self.interrupts.set_line(ppi, False, vcpu.index)
         vcpu.reset_timers()
         self.interrupts.reset_vcpu(vcpu.index)
+
+    @property
+    def _hcr_base(self) -> int:
+        return HCR_GUEST | HCR_TGE if self.user else HCR_GUEST
 
     def in_ram(self, ipa: int) -> bool:
         return self.ram_base <= ipa < self.ram_base + self.ram_size
@@ -147,7 +157,7 @@ class Partition(ABC):
 
     def present_interrupts(self, vcpu: Vcpu) -> None:
         """Bring HCR_EL2 of the loaded vCPU in line with its virtual IRQ and FIQ; the engine does the rest."""
-        hcr = HCR_GUEST
+        hcr = self._hcr_base
         if self.interrupts.virq(vcpu.index):
             hcr |= HCR_VI
         if self.interrupts.vfiq(vcpu.index):

@@ -51,6 +51,7 @@ class GuestTraps:
         self._handlers: dict[int, Callable[[Vcpu, int], None]] = {
             EC.WFX: self._wait,
             EC.HVC64: self._hvc,
+            EC.SVC64: self._svc,
             EC.SMC64: self._smc,
             EC.SYSREG: self._sysreg,
             EC.DATA_ABORT_LOWER: self._data_abort,
@@ -98,10 +99,10 @@ class GuestTraps:
         else:
             vcpu.exits += 1
             handler = self._handlers.get(ec)
-            if handler is None:
-                self._inject_undefined(vcpu)
-            else:
+            if handler is not None:
                 handler(vcpu, esr)
+            elif not self._fails(esr, self._vm.core.state.pc):
+                self._inject_undefined(vcpu)
         self._hypervisor.after_trap(vcpu, vcpu.exits != exits)
 
     def _lost_syndrome(self) -> int:
@@ -116,10 +117,19 @@ class GuestTraps:
         """Exception entry that the engine leaves to its user."""
         core = self._vm.core
         pc = core.state.pc
+        if self._fails(esr, pc):
+            return
         exceptions.enter(core, GUEST_EL, esr, far)
         self._injected(vcpu, esr, far, pc)
         if esr >> syndromes.EC_SHIFT in (EC.INSTRUCTION_ABORT_LOWER, EC.INSTRUCTION_ABORT_SAME):
             self._count_fetch_fault(vcpu, pc)
+
+    def _fails(self, esr: int, pc: int) -> bool:
+        """A partition without EL1 has nobody to take its exceptions: it is over."""
+        if self._vm.user:
+            ec = esr >> syndromes.EC_SHIFT
+            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"exception class {ec:#x} at {pc:#x}")
+        return self._vm.user
 
     def _injected(self, vcpu: Vcpu, esr: int, far: int | None, pc: int) -> None:
         event = ExceptionInjected(vcpu.pcore.now, self._vm.name, vcpu.index, GUEST_EL, esr, far or 0, pc)
@@ -136,6 +146,8 @@ class GuestTraps:
 
     def _inject_undefined(self, vcpu: Vcpu) -> None:
         pc = self._vm.core.state.pc
+        if self._fails(syndromes.syndrome(EC.UNKNOWN), pc):
+            return
         exceptions.undefined(self._vm.core, GUEST_EL)
         self._injected(vcpu, syndromes.syndrome(EC.UNKNOWN), None, pc)
 
@@ -143,6 +155,9 @@ class GuestTraps:
         """An abort on a data access, or (abort None) on an instruction fetch."""
         core = self._vm.core
         pc = core.state.pc
+        ec = EC.INSTRUCTION_ABORT_LOWER if abort is None else EC.DATA_ABORT_LOWER
+        if self._fails(syndromes.syndrome(ec, status), pc):
+            return
         if abort is None:
             exceptions.instruction_abort(core, GUEST_EL, far, status)
         else:
@@ -164,7 +179,7 @@ class GuestTraps:
 
     @staticmethod
     def _name(kind: str, detail: int) -> str:
-        if kind in ("HVC", "SMC"):
+        if kind in ("HVC", "SMC", "SVC"):
             known = abi.function(detail)
             return f"{kind} {function_name(detail) or (f'FFA_{known.name}' if known else hex(detail))}"
         if kind in ("read", "write"):
@@ -178,6 +193,10 @@ class GuestTraps:
 
     def _hvc(self, vcpu: Vcpu, esr: int) -> None:
         self._call(vcpu, EC.HVC64, "HVC", esr)
+
+    def _svc(self, vcpu: Vcpu, esr: int) -> None:
+        """The conduit of a partition that has nothing at EL1."""
+        self._call(vcpu, EC.SVC64, "SVC", esr)
 
     def _smc(self, vcpu: Vcpu, esr: int) -> None:
         self._vm.core.state.pc += 4

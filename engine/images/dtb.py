@@ -20,8 +20,12 @@ Value = str | list[str] | tuple[int, ...] | bytes | None
 _HEADER = struct.Struct(">10I")
 _MAGIC = 0xD00D_FEED
 _BEGIN, _END, _PROPERTY, _NOP, _FINISH = 1, 2, 3, 4, 9
+_LARGEST = 2 << 20
+"""Bytes of a tree that is read."""
 _DEEPEST = 16
 _MOST_NODES = 4096
+_LONGEST = 64
+"""Characters of a name; the specification has 31 for properties, and 31 before a node's unit address."""
 
 
 class DtbError(MachineError):
@@ -82,8 +86,8 @@ def pack(root: FdtNode) -> bytes:
 
 def parse(data: bytes) -> Node:
     """The root of a tree. Raises DtbError."""
-    if len(data) < _HEADER.size:
-        raise DtbError(f"expected a device tree (got {len(data)} bytes)")
+    if not _HEADER.size <= len(data) <= _LARGEST:
+        raise DtbError(f"expected a device tree of {_HEADER.size} to {_LARGEST} bytes (got {len(data)})")
     magic, total, structure, strings, _, version, compatible, _, strings_size, size = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise DtbError(f"expected the magic number of a device tree (got {magic:#010x})")
@@ -129,10 +133,9 @@ class _Reader:
         return value
 
     def _name(self) -> str:
-        end = self._structure.find(b"\0", self._at)
-        if end < 0:
-            raise DtbError("expected the end of a node's name")
-        return self._bytes(end + 1 - self._at)[:-1].decode("ascii", "backslashreplace")
+        name = _string(self._structure, self._at)
+        self._bytes(len(name) + 1)
+        return name.decode("ascii", "backslashreplace")
 
     def _node(self, depth: int) -> Node:
         found = Node()
@@ -144,16 +147,26 @@ class _Reader:
                 return found
             if token == _BEGIN:
                 name = self._name()
+                _once(name, found.nodes)
                 found.nodes[name] = self._node(depth + 1)
             elif token == _PROPERTY:
                 size, offset = self._word(), self._word()
-                found.properties[self._string(offset)] = self._bytes(size)
+                key = _string(self._strings, offset).decode("ascii", "backslashreplace")
+                _once(key, found.properties)
+                found.properties[key] = self._bytes(size)
             else:
                 raise DtbError(f"expected a token of a device tree (got {token:#x})")
         raise DtbError("expected the end of a node")
 
-    def _string(self, offset: int) -> str:
-        end = self._strings.find(b"\0", offset)
-        if end < 0:
-            raise DtbError("expected a property's name in the strings block")
-        return self._strings[offset:end].decode("ascii", "backslashreplace")
+
+def _string(block: bytes, at: int) -> bytes:
+    """A name that ends in NUL. Its length is bounded, or many properties could share one very long name."""
+    end = block.find(b"\0", at, at + _LONGEST + 1)
+    if end < 0:
+        raise DtbError(f"expected a name of at most {_LONGEST} characters that ends in NUL")
+    return block[at:end]
+
+
+def _once(name: str, found: Mapping[str, object]) -> None:
+    if name in found:
+        raise DtbError(f"expected {name} only once in a node")

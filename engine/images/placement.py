@@ -10,6 +10,8 @@ from engine.images import fdt
 from engine.images.image import ImageError, LoadedImage, Ram, Segment
 from engine.images.loader import load_image, read, sibling_symbols
 from engine.images.symbols import SymbolTable
+from engine.monitor.fip import FipError
+from engine.monitor.fip import parse as parse_fip
 
 _MAX_FILE = GIB
 _MAX_DTB = BLOCK_SIZE
@@ -39,8 +41,8 @@ def load_guest(vm: VmConfig, seed: int = 0) -> GuestImage:
     from the next block on. Where RAM ends before that block the device tree takes its last pages.
     """
     ram = Ram(vm.ram_base, vm.ram_size)
-    name = str(vm.image)
-    image = load_image(name, read(vm.image, _MAX_FILE), ram, vm.format, vm.load, vm.entry)
+    name = f"{vm.image}: BL33" if vm.bl33 else str(vm.image)
+    image = load_image(name, _image(vm), ram, vm.format, vm.load, vm.entry)
     initrd = b"" if vm.initrd is None else read(vm.initrd, _MAX_FILE)
     # The addresses in it do not change its size, so a first one tells where things go.
     draft = _device_tree(vm, seed, (0, 0) if vm.initrd else None)
@@ -57,6 +59,20 @@ def load_guest(vm: VmConfig, seed: int = 0) -> GuestImage:
     segments.append(Segment(dtb_ipa, dtb, len(dtb)))
     symbols = image.symbols if len(image.symbols) else sibling_symbols(vm.image)
     return GuestImage(segments=tuple(segments), entry=image.entry, dtb=dtb_ipa, initrd=span, symbols=symbols)
+
+
+def _image(vm: VmConfig) -> bytes:
+    """The bytes of the image, which may be a part of a FIP."""
+    data = read(vm.image, _MAX_FILE)
+    if not vm.bl33:
+        return data
+    try:
+        part = parse_fip(data).get("BL33")
+    except FipError as error:
+        raise ImageError(vm.image, str(error)) from None
+    if part is None:
+        raise ImageError(vm.image, "BL33: expected this part (missing)")
+    return part
 
 
 def _device_tree(vm: VmConfig, seed: int, initrd: tuple[int, int] | None) -> bytes:

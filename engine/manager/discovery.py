@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from engine.events import ConsoleOutput
 from engine.ffa.abi import Function, PartitionId, function, is_secure, since
 from engine.ffa.errors import Code, FfaError, require
@@ -22,7 +20,7 @@ from engine.ffa.partition_info import (
 from engine.ffa.registers import Result, console_text, rxtx_feature, success_32, success_wide, version_result
 from engine.ffa.version import V1_1, V1_2
 from engine.manager.buffers import fill_rx
-from engine.manager.endpoint import Call, Endpoint, Handlers
+from engine.manager.endpoint import Call, Endpoint, Handlers, Supported
 from engine.manager.manager import Manager
 
 _ANSWERS = frozenset(
@@ -35,7 +33,7 @@ _IS_FUNCTION = 1 << 31
 class DiscoveryCalls:
     """VERSION, FEATURES, ID_GET, SPM_ID_GET, PARTITION_INFO_GET(_REGS) and CONSOLE_LOG."""
 
-    def __init__(self, manager: Manager, supported: Callable[[Function], bool]) -> None:
+    def __init__(self, manager: Manager, supported: Supported) -> None:
         self._manager = manager
         self._supported = supported
 
@@ -62,7 +60,7 @@ class DiscoveryCalls:
             return success_32(self._interrupt(call.endpoint, wanted))
         known = function(wanted)
         served = known is not None and since(known) <= call.endpoint.version
-        if known is None or not served or not (known in _ANSWERS or self._supported(known)):
+        if known is None or not served or not (known in _ANSWERS or self._supported(known, call.endpoint)):
             raise FfaError(Code.NOT_SUPPORTED, f"0x{wanted:x} is not served")
         return success_32(*self._details(known, call.endpoint))
 

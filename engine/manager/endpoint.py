@@ -86,4 +86,6 @@ class Call(NamedTuple):
 
 Handler: TypeAlias = Callable[[Call], "Result | None"]
 """Serves a call; None when the answer comes later. Raises FfaError, having changed nothing."""
+Supported: TypeAlias = Callable[[Function, Endpoint], bool]
+"""Whether a call exists for an endpoint."""
 Handlers: TypeAlias = dict[Function, Handler]

@@ -10,7 +10,7 @@ from engine.ffa import abi
 from engine.ffa.abi import Function
 from engine.ffa.errors import Code, FfaError
 from engine.ffa.registers import NARROW, WIDE, Result, arguments, check_mbz, error, is_wide
-from engine.manager.endpoint import Call, Endpoint, Handlers
+from engine.manager.endpoint import Call, Endpoint, Handlers, Supported
 from engine.manager.manager import Manager
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class CallServer:
         self,
         manager: Manager,
         handlers: Handlers,
-        supported: Callable[[Function], bool],
+        supported: Supported,
         virtual: bool = True,
         before: Before = lambda _call, _function: None,
     ) -> None:
@@ -37,6 +37,8 @@ class CallServer:
         self._supported = supported
         self._virtual = virtual
         self._before = before
+        self.refusal = ""
+        """Why the last call was refused, "" if it was not."""
 
     def serve(self, endpoint: Endpoint, vcpu: Vcpu) -> bool:
         """Serve the call in a vCPU's registers; False, changing nothing, if its id is not in FF-A's range."""
@@ -49,19 +51,23 @@ class CallServer:
             x[: len(result.values)] = list(result.values)
         return True
 
-    def answer(self, endpoint: Endpoint, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
-        """Serve a call given by its registers; None where the answer comes later."""
+    def answer(self, endpoint: Endpoint, vcpu: Vcpu, registers: tuple[int, ...], report: bool = True) -> Result | None:
+        """Serve a call given by its registers; None where the answer comes later.
+
+        Without `report` it makes no event: somebody relays it as it came, and tells of it already.
+        """
         call = Call(endpoint, vcpu, arguments(registers))
         self._manager.take_work()
-        result, reason = self._serve(call)
-        self._report(call, registers, () if result is None else result.values, reason)
+        result, self.refusal = self._serve(call)
+        if report:
+            self._report(call, registers, () if result is None else result.values, self.refusal)
         return result
 
     def _serve(self, call: Call) -> tuple[Result | None, str]:
         """The answer, None where it comes later; and why it is a refusal."""
         known, negotiation = abi.function(call.args[0]), call.endpoint.negotiation
         try:
-            if known is None or not self._supported(known) or abi.since(known) > negotiation.agreed:
+            if known is None or not self._supported(known, call.endpoint) or abi.since(known) > negotiation.agreed:
                 raise FfaError(Code.NOT_SUPPORTED, "not served")
             check_mbz(call.args, self._virtual)
             self._before(call, known)

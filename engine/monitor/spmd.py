@@ -31,8 +31,12 @@ _SECURE_ONLY = frozenset(
 class SecureManager(Protocol):
     """The SPMC as the SPMD calls it."""
 
-    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
+    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...], report: bool) -> Result | None:
         """Serve a call of the normal world; None where a partition runs and the answer comes later."""
+
+    @property
+    def refusal(self) -> str:
+        """Why the last call of the normal world was refused, for people."""
 
 
 class Spmd:
@@ -57,8 +61,11 @@ class Spmd:
             x[: len(result.values)] = list(result.values)
         return True
 
-    def call(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
-        """An FF-A call by SMC from Non-secure EL2; None when the vCPU now waits for the secure world."""
+    def call(self, vcpu: Vcpu, registers: tuple[int, ...], report: bool = True) -> Result | None:
+        """An FF-A call by SMC from Non-secure EL2; None when the vCPU now waits for the secure world.
+
+        Without `report` a VM's own call, which is relayed as it is, is not told of twice.
+        """
         known = function(registers[0])
         if known is None or known in _SECURE_ONLY or self.spmc is None:
             return error(Code.NOT_SUPPORTED)
@@ -67,7 +74,7 @@ class Spmd:
         if known is Function.ID_GET:
             return success_32(PartitionId.HYPERVISOR)
         pcore = vcpu.pcore
-        result = self.spmc.from_normal(vcpu, registers)
+        result = self.spmc.from_normal(vcpu, registers, report)
         if result is None:
             pcore.caller = vcpu
             self._hypervisor.block(vcpu, VcpuState.CALLING, f"ff-a {known.name} in the secure world")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from engine.board.memory_map import align_up
+from engine.ffa.abi import PAGE_SIZE
 from engine.ffa.version import V1_2
 from engine.spmc.manifest import Manifest
 from engine.spmc.package import Package, PackageError
@@ -15,22 +17,22 @@ _DESCRIPTOR = struct.Struct("<16sBBHIQ")
 _SIGNATURE = 0xFFA
 _FDT, _HOB_LIST = 0, 1
 """Standard types; names are strings and contents addresses (flags 0)."""
-_HANDOFF = struct.Struct("<HHII5Q")
-"""PI 1.7 III 5.3: header (type, length, reserved), version, boot mode, and where memory is."""
-_HANDOFF_TYPE, _HANDOFF_VERSION, _END = 0x0001, 9, struct.pack("<HHI", 0xFFFF, 8, 0)
+_KNOWN = {"ffa_manifest": _FDT, "hob_list": _HOB_LIST}
+"""What a manifest may ask for; anything else is left out."""
+_HANDOFF = struct.Struct("<HHIII5Q")
+"""PI 1.7 III 5.3: header (type, length, reserved), version, boot mode, and where memory and the list's end are."""
+_HANDOFF_TYPE, _HANDOFF_VERSION, _FULL_CONFIGURATION = 0x0001, 9, 0
+_END = struct.pack("<HHI", 0xFFFF, 8, 0)
 
 
 def pack_boot_info(manifest: Manifest, base: int, package: Package) -> bytes:
     """The blob for a partition loaded at `base`; PackageError where the manifest begins before its end."""
-    wanted = [
-        (name, kind) for name, kind in (("ffa_manifest", _FDT), ("hob_list", _HOB_LIST)) if name in manifest.boot_info
-    ]
+    wanted = [(name, kind) for name, kind in _KNOWN.items() if name in manifest.boot_info]
     hobs_at = _HEADER.size + _DESCRIPTOR.size * len(wanted)
-    hobs = (
-        _hob_list(base, base + hobs_at, manifest.memory_size)
-        if len(wanted) > 1 or _HOB_LIST in dict(wanted).values()
-        else b""
-    )
+    hobs = b""
+    if _HOB_LIST in (kind for _, kind in wanted):
+        used = align_up(package.end, PAGE_SIZE)
+        hobs = _hob_list(base, base + hobs_at, used, max(used, manifest.memory_size))
     descriptors = b""
     for name, kind in wanted:
         size = package.manifest_size if kind == _FDT else len(hobs)
@@ -43,10 +45,10 @@ def pack_boot_info(manifest: Manifest, base: int, package: Package) -> bytes:
     return header + descriptors + hobs
 
 
-def _hob_list(base: int, at: int, size: int) -> bytes:
-    """The shortest hand-off block list: one that says where the partition's memory is, and the end."""
+def _hob_list(base: int, at: int, used: int, size: int) -> bytes:
+    """The shortest hand-off block list, at `at`: one block that says where memory is, and the end."""
     handoff = _HANDOFF.pack(
-        *(_HANDOFF_TYPE, _HANDOFF.size, 0, _HANDOFF_VERSION),
-        *(base + size, base, base + size, base, at + _HANDOFF.size),
+        *(_HANDOFF_TYPE, _HANDOFF.size, 0, _HANDOFF_VERSION, _FULL_CONFIGURATION),
+        *(base + size, base, base + size, base + used, at + _HANDOFF.size),
     )
     return handoff + _END

@@ -11,6 +11,7 @@ MAGIC = 0x474B_5053
 """`SPKG`, little-endian."""
 _HEADER = struct.Struct("<6I")
 PAGE = 4096
+_VERSIONS = (1, 2)
 MANIFEST_OFFSET = 0x1000
 IMAGE_OFFSET = 0x4000
 """Where sptool puts manifest and image by default."""
@@ -44,7 +45,7 @@ def parse_package(data: bytes) -> Package:
     magic, version, *places = _HEADER.unpack_from(data)
     if magic != MAGIC:
         raise PackageError(f"expected the magic number SPKG (got {data[:4]!r})")
-    if version not in (1, 2):
+    if version not in _VERSIONS:
         raise PackageError(f"expected an SP package of version 1 or 2 (got {version})")
     package = Package(version, *places)
     for what, offset, size in (
@@ -64,9 +65,14 @@ def parse_package(data: bytes) -> Package:
 
 
 def pack_package(manifest: bytes, image: bytes, version: int = 2) -> bytes:
-    """A package of a manifest (DTB) and a raw image. Raises PackageError where the manifest does not fit."""
-    if len(manifest) > IMAGE_OFFSET - MANIFEST_OFFSET:
-        raise PackageError(f"expected a manifest of at most {IMAGE_OFFSET - MANIFEST_OFFSET} bytes")
+    """A package of a manifest (DTB) and a raw image, of version 1 or 2.
+
+    Raises PackageError where the manifest does not fit, and where there is nothing to pack.
+    """
+    if not 0 < len(manifest) <= IMAGE_OFFSET - MANIFEST_OFFSET:
+        raise PackageError(f"expected a manifest of 1 to {IMAGE_OFFSET - MANIFEST_OFFSET} bytes (got {len(manifest)})")
+    if not image or version not in _VERSIONS:
+        raise PackageError(f"expected an image, and version 1 or 2 (got {len(image)} bytes, version {version})")
     header = _HEADER.pack(MAGIC, version, MANIFEST_OFFSET, len(manifest), IMAGE_OFFSET, len(image))
     return b"".join(
         (header.ljust(MANIFEST_OFFSET, b"\0"), manifest.ljust(IMAGE_OFFSET - MANIFEST_OFFSET, b"\0"), image)

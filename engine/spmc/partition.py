@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.arch.paging import PAGE, S2AP, S2Leaf, S2Memory
 from engine.board.memory import Memory
-from engine.board.memory_map import align_up
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.cpu.timer import TimerPpi
@@ -18,13 +16,12 @@ from engine.ffa.version import Negotiation
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import Stage2
-from engine.images.symbols import SymbolTable
 from engine.manager.endpoint import Endpoint
 from engine.manager.space import Stage2Space
 from engine.spmc.boot_info import pack_boot_info
 from engine.spmc.call_chain import Context
-from engine.spmc.manifest import Attribute, Manifest, Messaging
-from engine.spmc.package import Package
+from engine.spmc.loaded import LoadedPackage
+from engine.spmc.manifest import Attribute, ExceptionLevel, Manifest, Messaging
 from engine.spmc.states import RuntimeModel
 from engine.spmc.virtual_interrupts import VirtualInterrupts
 from engine.views import VcpuState, VmRunState
@@ -48,30 +45,6 @@ def properties(manifest: Manifest) -> PartitionProperty:
     return found | PartitionProperty.NOTIFICATIONS if manifest.notifications else found
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedPackage:
-    """A package where the chain of trust loaded it."""
-
-    name: str
-    id: int
-    address: int
-    """Physical address of the package, 4 KB aligned, in secure RAM."""
-    data: bytes
-    package: Package
-    manifest: Manifest
-    symbols: SymbolTable
-
-    @property
-    def size(self) -> int:
-        """Bytes of secure RAM that it has."""
-        return align_up(max(len(self.data), self.manifest.memory_size), PAGE)
-
-    @property
-    def entry(self) -> int:
-        """Address of the first instruction."""
-        return self.address + (self.manifest.entry_offset or self.package.image_offset)
-
-
 class SecurePartition(Partition):
     """One partition of the SPMC."""
 
@@ -88,6 +61,7 @@ class SecurePartition(Partition):
         cores: Sequence[PhysicalCore],
     ) -> None:
         super().__init__(loaded.name, memory, stage2, client, loaded.symbols)
+        self.user = loaded.manifest.level is ExceptionLevel.S_EL0
         self.loaded_package = loaded
         self.manifest = loaded.manifest
         self.endpoint = Endpoint(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.board.memory import SecureView
+from engine.events import BootStage
 from engine.ffa.abi import (
     FRAMEWORK_MESSAGE,
     FrameworkMessage,
@@ -22,14 +23,16 @@ from engine.ffa.version import V1_2
 from engine.machine_file import SecureSection
 from engine.manager.buffers import BufferCalls
 from engine.manager.discovery import DiscoveryCalls
-from engine.manager.endpoint import Call, Handlers
+from engine.manager.endpoint import Call, Endpoint, Handlers
 from engine.manager.server import CallServer
 from engine.spmc import paravirt
 from engine.spmc.call_chain import Context
 from engine.spmc.indirect import IndirectMessages
+from engine.spmc.manifest import ExceptionLevel
 from engine.spmc.memory import SecureMemory
 from engine.spmc.messages import REQUESTS, RESPONSES, Messages
 from engine.spmc.notify import SecureNotifications
+from engine.spmc.permissions import PERMISSIONS, PermissionCalls
 from engine.spmc.secure_manager import SecureManager
 from engine.spmc.states import ContextState, RuntimeModel, check_allowed
 from engine.spmc.switching import NormalWorld, Switching
@@ -66,9 +69,9 @@ class Spmc:
         self._of_partition = self._partition_handlers()
         self._of_normal = self._normal_handlers()
         self._partition_server = CallServer(
-            self.manager, self._of_partition, self._of_partition.__contains__, before=self._check_model
+            self.manager, self._of_partition, self._of_partition_has, before=self._check_model
         )
-        self._normal_server = CallServer(self.manager, self._of_normal, self._of_normal.__contains__, virtual=False)
+        self._normal_server = CallServer(self.manager, self._of_normal, self._of_normal_has, virtual=False)
         self._boot: list[Context] = []
         """Contexts that have yet to initialize, those of each core in order."""
         self.booted: Callable[[], None] = lambda: None
@@ -87,6 +90,7 @@ class Spmc:
             **BufferCalls(self.manager).handlers(),
             **self._memory.handlers(),
             **self.notifications.from_partitions(),
+            **PermissionCalls(self.manager).handlers(),
             Function.RXTX_UNMAP: self._unmap,
             Function.MSG_SEND2: self._indirect.send,
             Function.MSG_WAIT: lambda request: self.messages.wait(self._context(request), request.args),
@@ -112,10 +116,11 @@ class Spmc:
             **dict.fromkeys(REQUESTS, self._request_from_normal),
         }
 
-    def _of_partition_has(self, function: Function) -> bool:
-        return function in self._of_partition
+    def _of_partition_has(self, function: Function, endpoint: Endpoint) -> bool:
+        level = self.partitions[endpoint.id].manifest.level
+        return function in self._of_partition and (function not in PERMISSIONS or level is ExceptionLevel.S_EL0)
 
-    def _of_normal_has(self, function: Function) -> bool:
+    def _of_normal_has(self, function: Function, _endpoint: Endpoint) -> bool:
         return function in self._of_normal
 
     # --- calls ---------------------------------------------------------------------------------------
@@ -127,9 +132,14 @@ class Spmc:
             hvc and paravirt.serve(partition.interrupts, vcpu)
         )
 
-    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...]) -> Result | None:
+    def from_normal(self, vcpu: Vcpu, registers: tuple[int, ...], report: bool = True) -> Result | None:
         """Serve a call of the normal world; None where a partition runs and the answer comes later."""
-        return self._normal_server.answer(self.manager.normal, vcpu, registers)
+        return self._normal_server.answer(self.manager.normal, vcpu, registers, report)
+
+    @property
+    def refusal(self) -> str:
+        """Why the last call of the normal world was refused."""
+        return self._normal_server.refusal
 
     def normal_interrupt(self, pcore: PhysicalCore) -> None:
         """A Non-secure interrupt is pending for a core that the secure world holds."""
@@ -195,7 +205,7 @@ class Spmc:
         self.notifications.reset()
         ordered = sorted(self.partitions.values(), key=lambda each: (each.manifest.boot_order, each.endpoint.id))
         self._boot = [context for index in range(8) for each in ordered for context in each.contexts[index : index + 1]]
-        self._next_to_boot(self._hypervisor.cores[0])
+        self.initialized(self._hypervisor.cores[0])
 
     def _next_to_boot(self, pcore: PhysicalCore) -> bool:
         """Let the next context of a core initialize; False when there is none left."""
@@ -203,12 +213,22 @@ class Spmc:
             if context.core is pcore:
                 self._boot.remove(context)
                 self.partitions[context.endpoint].prepare(context)
+                self._tell(context)
                 self.switching.enter(context, pcore, None)
                 return True
         return False
 
+    def _tell(self, context: Context) -> None:
+        """A partition begins to initialize; its other contexts are no stages of their own."""
+        if context.index == 0:
+            loaded = self.partitions[context.endpoint].loaded_package
+            stage, manifest = f"SP 0x{loaded.id:04x}", loaded.manifest
+            detail = f"{manifest.level.name.replace('_', '-')} partition, FF-A {manifest.version}"
+            event = BootStage(context.core.now, loaded.name, -1, stage, loaded.address, loaded.entry, detail)
+            self._hypervisor.events.emit(event)
+
     def initialized(self, pcore: PhysicalCore) -> None:
-        """A context has initialized, or failed to: the next one of its core, or the end of the boot there."""
+        """A core has no context that initializes: the next one of it begins, or its boot is over."""
         if self._next_to_boot(pcore):
             return
         self._hypervisor.release(pcore)

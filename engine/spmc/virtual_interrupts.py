@@ -37,8 +37,9 @@ class _Context:
 class VirtualInterrupts:
     """An `InterruptController` without registers.
 
-    `owned` are the physical INTIDs the partition has; `software` are those that only managers raise. `on_change(n)`:
-    what context n sees has changed; `on_signal(n, intid)`: a physical interrupt became pending for it.
+    `owned` are the physical INTIDs the partition has; `software` are those that only managers raise; `forced` says
+    which are FIQs (True) or IRQs whatever the partition asks. `on_change(n)`: what context n sees has changed;
+    `on_signal(n, intid)`: a physical interrupt became pending for it.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class VirtualInterrupts:
         contexts: int,
         owned: Iterable[int],
         software: Iterable[int],
+        forced: dict[int, bool],
         on_change: Callable[[int], None],
         on_signal: Callable[[int, int], None],
     ) -> None:
         self.owned = frozenset(owned)
         self._known = self.owned | frozenset(software)
+        self._forced = forced
         self._on_change = on_change
         self._on_signal = on_signal
         self._contexts = [_Context() for _ in range(contexts)]
@@ -63,7 +66,7 @@ class VirtualInterrupts:
             return False
         state = self._contexts[context]
         (state.enabled.add if on else state.enabled.discard)(intid)
-        (state.fiq.add if fiq else state.fiq.discard)(intid)
+        (state.fiq.add if self._forced.get(intid, fiq) else state.fiq.discard)(intid)
         self._on_change(context)
         return True
 
@@ -96,15 +99,17 @@ class VirtualInterrupts:
     # --- what managers and devices do -----------------------------------------------------------
 
     def set_line(self, intid: int, level: bool, vcpu: int = 0) -> None:
-        """The line of a physical interrupt moved."""
+        """The line of a physical interrupt moved; ignored for one that the partition does not have."""
         state = self._contexts[vcpu]
+        if intid not in self.owned:
+            return
         if level:
             state.high.add(intid)
             if intid not in state.active:
                 self.inject(intid, vcpu)
             return
         state.high.discard(intid)
-        if intid in state.pending and intid in self.owned:
+        if intid in state.pending:
             state.pending.remove(intid)
             self._on_change(vcpu)
 
@@ -133,8 +138,9 @@ class VirtualInterrupts:
             self.reset_vcpu(context)
 
     def reset_vcpu(self, vcpu: int) -> None:
-        """As `reset`, for one context."""
-        self._contexts[vcpu] = _Context(high=self._contexts[vcpu].high)
+        """As `reset`, for one context: a line that is asserted pends again."""
+        high = self._contexts[vcpu].high
+        self._contexts[vcpu] = _Context(pending=set(high), high=high)
         self._on_change(vcpu)
 
     # --- what the scheduler asks -----------------------------------------------------------------

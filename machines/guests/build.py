@@ -73,11 +73,11 @@ BARE_LIBRARY = (
 )
 PARTITION = (
     *BARE_LIBRARY,
+    "lib/transactions.c",
     "sp/main.c",
     "sp/calls.c",
     "sp/commands.c",
     "sp/interrupts.c",
-    "sp/memory.c",
     "sp/news.c",
 )
 
@@ -118,6 +118,17 @@ IMAGES: dict[str, Image] = {
         )
     ),
     "ffa_bench": Image(("ffa/bench.c", "lib/ffa.c")),
+    "chat": Image(
+        (
+            "chat/main.c",
+            "chat/calls.c",
+            "chat/news.c",
+            "chat/scenes.c",
+            "bare/probe.c",
+            "lib/ffa.c",
+            "lib/transactions.c",
+        )
+    ),
     "sp_hello": Image((*PARTITION, "sp/store.c", "sp/hello.c"), bare=True),
     "sp_irq": Image((*PARTITION, "sp/store.c", "sp/irq.c"), bare=True),
     "sp_relay": Image((*PARTITION, "sp/relay.c"), bare=True),
@@ -149,7 +160,7 @@ IMAGES: dict[str, Image] = {
     "badstore": Image(("faulty.c",), ("BADSTORE",)),
 }
 RAW = frozenset({"demo"})
-OPTIONAL = frozenset({"ffa.c"})
+OPTIONAL = frozenset({"ffa.c", "transactions.c"})
 """Parts of the library that only images which name them are linked with."""
 
 PT_LOAD = 1

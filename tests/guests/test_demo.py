@@ -16,7 +16,7 @@ SECOND = 1000
 @pytest.fixture(scope="module")
 def two_vms() -> Bench:
     """Three virtual seconds of it, with a line typed to each guest after the first."""
-    bench = Bench(config.load(paths.default_machine()))
+    bench = Bench(config.load(paths.machines_dir() / "two-vms.toml"))
     bench.run_ms(1.5 * SECOND)
     bench.control.type("vm0", b"hello there\r")
     bench.control.type("vm1", b"abX\x7fc\n")
@@ -59,7 +59,7 @@ def test_symbols_name_where_it_waits(two_vms: Bench) -> None:
 
 def test_an_injected_interrupt_reaches_the_guest() -> None:
     """The guest's SGI handler of vCPU 1 prints: an injected SGI makes it do so without vCPU 0."""
-    bench = Bench(config.load(paths.default_machine())).run_ms(500)
+    bench = Bench(config.load(paths.machines_dir() / "two-vms.toml")).run_ms(500)
     assert "got IPI" not in bench.console(1)
     bench.control.inject("vm1", 1, 1)
     assert "cpu1 got IPI 0" in bench.run_ms(600).console(1)
@@ -67,7 +67,7 @@ def test_an_injected_interrupt_reaches_the_guest() -> None:
 
 
 def test_a_reset_vm_starts_over_and_the_other_goes_on() -> None:
-    bench = Bench(config.load(paths.default_machine())).run_ms(1100)
+    bench = Bench(config.load(paths.machines_dir() / "two-vms.toml")).run_ms(1100)
     bench.control.reset("vm0")
     bench.run_ms(2200)
     assert bench.console(0).count("Hello!") == 2

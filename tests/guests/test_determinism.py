@@ -21,7 +21,7 @@ from tests.support.machines import GUESTS, Bench, Guest, machine_config
 FOREVER = 1 << 62
 MB32 = 32 << 20
 ROOT = Path(__file__).resolve().parents[2]
-TWO_VMS = config.load(paths.default_machine())
+TWO_VMS = config.load(paths.machines_dir() / "two-vms.toml")
 SECOND = 500_000_000
 """Cycles, at the default of 8 a tick."""
 
@@ -63,7 +63,7 @@ def test_two_processes_are_the_same() -> None:
     ["board.time_slice_ms=0.1", "machine.cycles_per_tick=4", "vm0.vcpus=1", "board.cores=2", "vm1.bootargs=name=vm1"],
 )
 def test_another_machine_has_another_digest(change: str) -> None:
-    changed = Bench(config.load(paths.default_machine(), [change])).run_ms(1500)
+    changed = Bench(config.load(paths.machines_dir() / "two-vms.toml", [change])).run_ms(1500)
     assert changed.digest() != Bench(TWO_VMS).run_ms(1500).digest()
 
 
@@ -106,7 +106,7 @@ def step(bench: Bench, rng: random.Random) -> None:
 def test_recorded_inputs_give_the_same_trace_again(
     cores: int, actions: list[Callable[[Bench, random.Random], None]]
 ) -> None:
-    machine = config.load(paths.default_machine(), [f"board.cores={cores}", "board.time_slice_ms=1"])
+    machine = config.load(paths.machines_dir() / "two-vms.toml", [f"board.cores={cores}", "board.time_slice_ms=1"])
     original, rng = Bench(machine), random.Random(7)
     for _ in range(40):
         original.control.run_instructions(rng.choice([1, 10, 1000, 20_000]))
@@ -170,7 +170,7 @@ CORES = [1, 2]
 
 @pytest.mark.parametrize("cores", CORES)
 def test_stopping_does_not_change_the_demo(cores: int) -> None:
-    machine = config.load(paths.default_machine(), [f"board.cores={cores}"])
+    machine = config.load(paths.machines_dir() / "two-vms.toml", [f"board.cores={cores}"])
     compare(machine, int(1.2 * SECOND), FOREVER, 6)
 
 

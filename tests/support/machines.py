@@ -54,6 +54,7 @@ def machine_config(
     cores: int = 1,
     cycles_per_tick: int = 1,
     time_slice_ms: float = 10,
+    devices: Sequence[dict[str, Any]] = (),
 ) -> MachineConfig:
     """A machine of VMs vm0, vm1, ... all of which see their RAM at RAM_BASE."""
     vms: list[dict[str, Any]] = []
@@ -76,10 +77,11 @@ def machine_config(
             table |= {"affinity": list(here.affinity)}
         vms.append(table)
         base += here.ram_size
-    raw = {
+    raw: dict[str, Any] = {
         "machine": {"cycles_per_tick": cycles_per_tick},
         "board": {"cores": cores, "time_slice_ms": time_slice_ms},
         "vm": vms,
+        "device": list(devices),
     }
     return config.from_tables(raw, directory / "machine.toml")
 

@@ -32,6 +32,8 @@ class Sp:
     program: Program
     properties: Mapping[str, Value] = field(default_factory=dict)
     interrupts: Sequence[int] = ()
+    device: tuple[int, int] | None = None
+    """Base and INTID of a device region of its own."""
 
 
 def manifest(index: int, sp: Sp) -> bytes:
@@ -56,7 +58,12 @@ def manifest(index: int, sp: Sp) -> bytes:
     if sp.interrupts:
         uart["interrupts"] = tuple(cell for intid in sp.interrupts for cell in (intid, 0x500))
     present = {key: value for key, value in properties.items() if value != ()}
-    devices = node("device-regions", {"compatible": "arm,ffa-manifest-device-regions"}, node("uart", uart))
+    regions = [node("uart", uart)]
+    if sp.device is not None:
+        base, intid = sp.device
+        own: dict[str, Value] = {"base-address": cells(base), "pages-count": (1,), "attributes": (3,)}
+        regions.append(node("device", own | {"interrupts": (intid, 0x900)}))
+    devices = node("device-regions", {"compatible": "arm,ffa-manifest-device-regions"}, *regions)
     return pack(node("/", present, devices))
 
 
@@ -83,6 +90,7 @@ def secure_config(
         "secure": options.pop("secure", {}),
         "vm": vms,
         "sp": tables,
+        "device": options.pop("devices", []),
     }
     if el == 1:
         raw["ffa"] = options.pop("ffa", {"allow_donate": True})

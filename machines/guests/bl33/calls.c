@@ -1,5 +1,7 @@
 #include "client.h"
 
+#define MOST_RUNS 100U
+
 struct preemptions preemptions;
 
 struct smccc_regs call(uint32_t function, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4)
@@ -45,7 +47,7 @@ struct smccc_regs run_on(struct smccc_regs regs, unsigned most)
 
 uint64_t answered(uint16_t receiver, uint64_t x3, uint64_t x4, uint64_t x5, uint64_t x6, uint64_t x7)
 {
-    struct smccc_regs regs = request(receiver, x3, x4, x5, x6, x7);
+    struct smccc_regs regs = run_on(request(receiver, x3, x4, x5, x6, x7), MOST_RUNS);
 
     return regs.x[0] == FFA_MSG_SEND_DIRECT_RESP_32 ? regs.x[4] : ~0UL;
 }

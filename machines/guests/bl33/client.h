@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "ffa.h"
 #include "probe.h"
+#include "spin.h"
 
 #define NOBODY 0x9999U
 /* Secure memory that is not the client's: the SPMC's, and a partition's. */
@@ -49,7 +50,8 @@ static inline uint64_t code(int32_t status)
 {
     return (uint32_t)status;
 }
-/* x4 of a partition's answer, that is, the code of most commands; ~0 where there was no answer. */
+/* x4 of a partition's answer, that is, the code of most commands; ~0 where there was no answer. Interrupts that come
+   meanwhile, such as those of notifications it makes, are taken. */
 uint64_t answered(uint16_t receiver, uint64_t x3, uint64_t x4, uint64_t x5, uint64_t x6, uint64_t x7);
 
 /* interrupts.c */
@@ -57,6 +59,8 @@ extern volatile unsigned ticks, notification_interrupts, schedule_interrupts;
 void interrupts_init(void);
 /* Enable the interrupts that tell of notifications, as FEATURES says. */
 void feature_interrupts_init(void);
+/* Counter ticks in which a partition counts down from `rounds`, if nothing comes between. */
+uint64_t ticks_of(uint64_t rounds);
 /* Interrupt every `period` ticks of the counter until stopped. */
 void ticking_start(uint64_t period);
 void ticking_stop(void);

@@ -7,10 +7,11 @@
 #define HYPERVISOR_TIMER_INTID 26U
 /* Looks at the interrupt controller; a payload at EL2 is interrupted within a few hundred instructions. */
 #define LONGEST_WAIT 4096U
+#define MEASURED_ROUNDS 65536U
 
 volatile unsigned ticks, notification_interrupts, schedule_interrupts;
 
-static uint64_t tick_period;
+static uint64_t tick_period, measured;
 
 static void timer_write(uint64_t compare, uint64_t control)
 {
@@ -69,6 +70,19 @@ void take_interrupts(void)
     irq_disable();
 }
 
+static void measure(void)
+{
+    uint64_t start = timer_count();
+
+    spin(MEASURED_ROUNDS);
+    measured = timer_count() - start;
+}
+
+uint64_t ticks_of(uint64_t rounds)
+{
+    return rounds * measured / MEASURED_ROUNDS;
+}
+
 /* Both feature interrupts are where FEATURES says; a caller that owns EL2 has no notification interrupt of its own. */
 static void enable_feature(unsigned id, gic_handler *handler)
 {
@@ -83,6 +97,7 @@ void interrupts_init(void)
     exception_set_sync(on_sync);
     gic_init();
     gic_enable(owns_el2 ? HYPERVISOR_TIMER_INTID : TIMER_VIRTUAL_INTID, on_tick);
+    measure();
 }
 
 void feature_interrupts_init(void)

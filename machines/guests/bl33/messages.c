@@ -99,7 +99,7 @@ static void partition_errors(void)
     expect_refused(SP_HELLO, FFA_MSG_SEND_DIRECT_REQ_32, ffa_ids(SP_IRQ, SP_RELAY), 0, FFA_INVALID_PARAMETERS);
     expect_refused(SP_HELLO, FFA_NOTIFICATION_BITMAP_CREATE, 1, 1, FFA_NOT_SUPPORTED);
     expect_refused(SP_HELLO, FFA_FEATURES, FFA_FEATURE_SRI, 0, FFA_NOT_SUPPORTED);
-    expect(made_by(SP_HELLO, FFA_FEATURES, FFA_FEATURE_NPI, 0, 0).x[7], 8);
+    expect(made_by(SP_HELLO, FFA_FEATURES, FFA_FEATURE_NPI, 0, 0).x[5], FFA_SUCCESS_32);
     expect(made_by(SP_RELAY, FFA_ID_GET, 0, 0, 0).x[7], SP_RELAY);
     expect(made_by(SP_RELAY, FFA_VERSION, FFA_V1_1, 0, 0).x[5], 0xffffffff);
 }

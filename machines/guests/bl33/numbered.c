@@ -2,9 +2,6 @@
 #include "client.h"
 
 #define RESP FFA_MSG_SEND_DIRECT_RESP_32
-/* 2 ms, and a quarter of it. */
-#define TICK 125000U
-#define SHORT_TICK 31250U
 #define PAGE_NUMBER 0U
 
 static uint64_t sp_handle;
@@ -99,7 +96,7 @@ static void work(uint16_t partition, uint64_t period, unsigned most)
 static void preemption(void)
 {
     ticks = 0;
-    work(SP_HELLO, TICK, 10);
+    work(SP_HELLO, ticks_of(SP_WORK_ROUNDS) / 5, 10);
     expect(preemptions.count > 1, true);
     expect(preemptions.of[0], preemptions.count);
     expect(ticks >= preemptions.count, true);
@@ -113,7 +110,7 @@ static void two_partitions(void)
 
 static void secure_interrupt(void)
 {
-    work(SP_IRQ, SHORT_TICK, 20);
+    work(SP_IRQ, ticks_of(SP_WORK_ROUNDS) / 20, 20);
 }
 
 static void share_and_reclaim(void)

@@ -2,13 +2,32 @@
 #include "client.h"
 
 #define RESP FFA_MSG_SEND_DIRECT_RESP_32
-/* Counter ticks: 0.25 ms, and how long the partitions' loops take at least. */
-#define TICK 15625U
-#define ALARM 20000U
 #define SPIN_ROUNDS 500000U
 #define MOST_RUNS 200U
 /* In units of SP_CALL, before and after its call. */
 #define CALL_ROUNDS 200U
+
+/* Counter ticks: several in each spin of a chain, and a time that is over in the middle of a long one. */
+static uint64_t tick(void)
+{
+    return ticks_of(CALL_ROUNDS * 1024) / 3;
+}
+
+static uint64_t alarm_time(void)
+{
+    return ticks_of(SPIN_ROUNDS) / 3;
+}
+
+static void set_alarm(bool fiq)
+{
+    expect(answered(SP_IRQ, SP_ALARM, alarm_time(), fiq, 0, 0), alarm_time());
+}
+
+/* Whether the last alarm interrupted at its time, and not only when something else was over. */
+static bool punctual(void)
+{
+    return answered(SP_IRQ, SP_LATENESS, 0, 0, 0, 0) < ticks_of(SPIN_ROUNDS) / 10;
+}
 
 /* x4 of SP_CALL. */
 static uint64_t callee(uint16_t partition, unsigned rounds)
@@ -44,7 +63,7 @@ static void preempted_at_every_level(void)
 {
     struct smccc_regs regs;
 
-    ticking_start(TICK);
+    ticking_start(tick());
     regs = run_on(three_slow(), MOST_RUNS);
     ticking_stop();
     expect_three_slow(regs);
@@ -57,7 +76,7 @@ static void preempted_again_and_again(void)
     unsigned counts[2];
 
     for (unsigned i = 0; i < 2; i++) {
-        ticking_start(TICK / 4);
+        ticking_start(tick() / 4);
         expect_three_slow(run_on(three_slow(), MOST_RUNS));
         ticking_stop();
         counts[i] = preemptions.count;
@@ -71,7 +90,7 @@ static void preempt(struct smccc_regs (*begin)(void), uint16_t named)
 {
     struct smccc_regs regs;
 
-    ticking_start(TICK);
+    ticking_start(tick());
     regs = begin();
     ticking_stop();
     expect(regs.x[0], FFA_INTERRUPT);
@@ -132,7 +151,7 @@ static void yields(void)
     expect(regs.x[4], FFA_OK);
 }
 
-/* Device interrupts that sp_irq has taken, and calls of it that ended with FFA_INTERRUPT. */
+/* Of sp_irq: x5 interrupts taken, x7 calls that ended with FFA_INTERRUPT. */
 static struct smccc_regs state(void)
 {
     return request(SP_IRQ, SP_STATE, 0, 0, 0, 0);
@@ -140,38 +159,48 @@ static struct smccc_regs state(void)
 
 static void alarm_in_normal_world(void)
 {
-    uint64_t before = state().x[5], count = 0;
+    uint64_t before = state().x[5];
 
-    expect(answered(SP_IRQ, SP_ALARM, ALARM, 0, 0, 0), ALARM);
+    set_alarm(false);
     expect(state().x[5], before);
-    while (count < SPIN_ROUNDS) {
-        __asm__ volatile("" : "+r"(count));
-        count++;
-    }
+    spin(SPIN_ROUNDS);
     expect(state().x[5], before + 1);
-    expect(count, SPIN_ROUNDS);
+    expect(punctual(), true);
+}
+
+/* Virtual FIQs go to another vector. */
+static void alarm_by_fiq(void)
+{
+    uint64_t before = state().x[5];
+
+    set_alarm(true);
+    expect(spin_hello().x[0], RESP);
+    expect(state().x[5], before + (1 << 16 | 1));
+    expect(punctual(), true);
 }
 
 static void alarm_in_another_partition(void)
 {
     uint64_t before = state().x[5];
 
-    expect(answered(SP_IRQ, SP_ALARM, ALARM, 0, 0, 0), ALARM);
+    set_alarm(false);
     expect(spin_hello().x[0], RESP);
     expect(state().x[5], before + 1);
+    expect(punctual(), true);
 }
 
 static void alarm_of_a_caller(void)
 {
     struct smccc_regs before = state(), after;
 
-    expect(answered(SP_IRQ, SP_ALARM, ALARM, 0, 0, 0), ALARM);
+    set_alarm(false);
     after = request(SP_IRQ, SP_CALL, SP_HELLO, SP_SPIN, SPIN_ROUNDS, 0);
     expect(after.x[0], RESP);
     expect(after.x[7], 1);
     after = state();
     expect(after.x[5], before.x[5] + 1);
     expect(after.x[7], before.x[7] + 1);
+    expect(punctual(), true);
 }
 
 /* The timer fires while its owner is preempted: it is taken when the owner runs again. */
@@ -184,11 +213,12 @@ static void alarm_while_preempted(void)
 {
     uint64_t before = state().x[5];
 
-    expect(answered(SP_IRQ, SP_ALARM, 2 * TICK, 0, 0, 0), 2 * TICK);
+    set_alarm(false);
     preempt(spin_irq, SP_IRQ);
     expect(spin_hello().x[0], RESP);
     expect(run(SP_IRQ).x[0], RESP);
     expect(state().x[5], before + 1);
+    expect(punctual(), false);
 }
 
 void schedule_tests(void)
@@ -201,6 +231,7 @@ void schedule_tests(void)
     test("FFA_YIELD", yields);
     test("Secure interrupt in the normal world", alarm_in_normal_world);
     test("Secure interrupt in another SP", alarm_in_another_partition);
+    test("Secure interrupt by FIQ", alarm_by_fiq);
     test("Secure interrupt of a caller", alarm_of_a_caller);
     test("Secure interrupt of a preempted SP", alarm_while_preempted);
 }

@@ -2,45 +2,70 @@
 #include "partition.h"
 #include "print.h"
 #include "probe.h"
+#include "spin.h"
 
 #define CALL_UNIT 1024U
 #define SPIN_ROUNDS 300000U
 
-static const struct {
+/* What x4 of an answer is. */
+enum answer { VALUE, CODE, SYNDROME };
+
+struct name {
     uint32_t command;
     const char *name;
-} names[] = {
-    {SP_WORK, "work"},
-    {SP_STORE, "store"},
-    {SP_SHARE_PAGE, "share a page"},
-    {SP_SWAP, "swap"},
-    {SP_RECLAIM_PAGE, "reclaim the page"},
-    {SP_RELAY_TO, "relay"},
-    {SP_RETRIEVE, "retrieve"},
-    {SP_RELINQUISH, "relinquish"},
-    {SP_RECLAIM, "reclaim"},
-    {SP_SEND, "send memory"},
-    {SP_READ, "read"},
-    {SP_WRITE, "write"},
-    {SP_MESSAGE, "message"},
-    {SP_INBOX, "inbox"},
-    {SP_BIND, "bind"},
-    {SP_UNBIND, "unbind"},
-    {SP_NOTIFY, "notify"},
-    {SP_NEWS, "news"},
-    {SP_SPIN, "spin"},
-    {SP_CALL, "call"},
-    {SP_GIVE_WAY, "give way"},
-    {SP_STATE, "state"},
-    {SP_ALARM, "alarm"},
+    enum answer answer;
 };
 
-const char *command_name(uint64_t command)
+static const struct name names[] = {
+    {SP_WORK, "work", VALUE},
+    {SP_STORE, "store", VALUE},
+    {SP_SHARE_PAGE, "share a page", VALUE},
+    {SP_SWAP, "swap", VALUE},
+    {SP_RECLAIM_PAGE, "reclaim the page", CODE},
+    {SP_RELAY_TO, "relay", VALUE},
+    {SP_RETRIEVE, "retrieve", CODE},
+    {SP_RELINQUISH, "relinquish", CODE},
+    {SP_RECLAIM, "reclaim", CODE},
+    {SP_SEND, "send memory", CODE},
+    {SP_READ, "read", SYNDROME},
+    {SP_WRITE, "write", SYNDROME},
+    {SP_MESSAGE, "message", CODE},
+    {SP_INBOX, "inbox", VALUE},
+    {SP_BIND, "bind", CODE},
+    {SP_UNBIND, "unbind", CODE},
+    {SP_NOTIFY, "notify", CODE},
+    {SP_NEWS, "news", CODE},
+    {SP_SPIN, "spin", VALUE},
+    {SP_CALL, "call", VALUE},
+    {SP_GIVE_WAY, "give way", CODE},
+    {SP_STATE, "state", VALUE},
+    {SP_ALARM, "alarm", VALUE},
+    {SP_LATENESS, "lateness", VALUE},
+};
+
+static const struct name *find_name(uint64_t command)
 {
+    static const struct name echo = {0, "echo", VALUE};
+
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         if (names[i].command == command)
-            return names[i].name;
-    return "?";
+            return &names[i];
+    return &echo;
+}
+
+void tell(uint16_t client, uint64_t command, uint64_t with, uint64_t x4)
+{
+    const struct name *name = find_name(command);
+
+    print("[%s] 0x%04x: %s 0x%lx -> ", partition.name, client, name->name, with);
+    if (name->answer == VALUE)
+        print("0x%lx\n", x4);
+    else if (!x4)
+        print("ok\n");
+    else if (name->answer == CODE)
+        print("error %d\n", (int32_t)x4);
+    else
+        print("abort\n");
 }
 
 static bool do_retrieve(struct smccc_regs *message)
@@ -174,8 +199,8 @@ bool serve_common(struct smccc_regs *message)
     case SP_FAIL:
         fail("asked to fail");
     case SP_STATE:
-        return answer(message, counters.notification_interrupts, counters.device_interrupts, counters.runs,
-                      counters.interrupted);
+        return answer(message, counters.notification_interrupts, counters.device_interrupts | counters.fiqs << 16,
+                      counters.runs, counters.interrupted);
     default:
         return false;
     }

@@ -22,9 +22,11 @@
 #define SP_HELLO_WORD 0xface0001U
 #define SP_IRQ_WORD 0xface0002U
 #define SP_TIMER_INTID 29U
+/* How far sp_hello counts down when it works. */
+#define SP_WORK_ROUNDS 2000000U
 
 enum sp_command {
-    /* sp_hello counts down from two million, sp_irq waits for its secure timer: x4 + 0x2000; x5 of sp_irq is the INTID. */
+    /* sp_hello counts down from SP_WORK_ROUNDS, sp_irq waits for its secure timer: x4 + 0x2000; x5 of sp_irq is the INTID. */
     SP_WORK = 0xdeadbeef,
 
     /* sp_hello, sp_irq. x4, x5 handle, x6 where the owner has the page. Retrieve, write SP_STORED, relinquish.
@@ -91,12 +93,15 @@ enum sp_command {
     /* Fail in a way that nothing survives. No answer. */
     SP_FAIL = 0xabcd0023,
 
-    /* Answer: x4 = notification interrupts taken, x5 = device interrupts, x6 = times it was run by FFA_RUN while it
-       waited, x7 = calls that ended with FFA_INTERRUPT. */
+    /* Answer: x4 = notification interrupts taken, x5 = device interrupts in [15:0] and FIQs in [31:16], x6 = times it
+       was run by FFA_RUN while it waited, x7 = calls that ended with FFA_INTERRUPT. */
     SP_STATE = 0xabcd0024,
 
-    /* sp_irq. Let the secure timer interrupt after x4 ticks, and answer at once. */
+    /* sp_irq. Let the secure timer interrupt after x4 ticks, by IRQ or (x5 = 1) FIQ, and answer at once. */
     SP_ALARM = 0xabcd0025,
+
+    /* sp_irq. Answer: x4 = counter ticks between the time of the last alarm and its interrupt. */
+    SP_LATENESS = 0xabcd0027,
 
     /* x4 of a DIRECT_REQ2: make the FF-A call in x5-x12 (its x0-x7). Answer: x0-x7 of the result in x5-x12. */
     SP_FUNCTION = 0xabcd0026,

@@ -1,8 +1,7 @@
 /* sp_hello: answers, works without end in sight, and shares a page of its own. */
 #include "mmio.h"
+#include "spin.h"
 #include "store.h"
-
-#define WORK_ROUNDS 2000000U
 
 static uint64_t shared;
 
@@ -22,7 +21,7 @@ static bool serve(struct smccc_regs *message)
 {
     switch (message->x[3]) {
     case SP_WORK:
-        spin(WORK_ROUNDS);
+        spin(SP_WORK_ROUNDS);
         message->x[4] += SP_WORK_ADDS;
         return true;
     case SP_STORE:

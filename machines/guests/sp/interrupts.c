@@ -8,7 +8,7 @@
 /* Software interrupts, of which the only one enabled is that of notifications. */
 #define FIRST_DEVICE 16U
 
-/* IRQ or FIQ: HF_INTERRUPT_GET tells which. */
+/* IRQ or FIQ; either vector takes all there are. */
 static void take_interrupts(void)
 {
     for (unsigned intid = interrupt_get(); intid != HF_NO_INTERRUPT; intid = interrupt_get()) {
@@ -29,6 +29,7 @@ void exception_entry(struct exception_frame *frame, unsigned vector)
     unsigned kind = vector % 4;
 
     if (kind == 1 || kind == 2) {
+        counters.fiqs += kind == 2;
         take_interrupts();
         return;
     }

@@ -11,6 +11,13 @@
 #define LONGEST_WAIT 0x4000000U
 
 static volatile unsigned fired;
+static volatile uint64_t due, lateness;
+
+static uint64_t count(void)
+{
+    ISB();
+    return READ_SYSREG(cntpct_el0);
+}
 
 static void init(void)
 {
@@ -19,6 +26,7 @@ static void init(void)
 
 static void interrupt(unsigned intid)
 {
+    lateness = count() - due;
     WRITE_SYSREG(CNTPS_CTL_EL1, 0);
     ISB();
     fired = intid;
@@ -27,8 +35,8 @@ static void interrupt(unsigned intid)
 static void alarm(uint64_t ticks)
 {
     fired = 0;
-    ISB();
-    WRITE_SYSREG(CNTPS_CVAL_EL1, READ_SYSREG(cntpct_el0) + ticks);
+    due = count() + ticks;
+    WRITE_SYSREG(CNTPS_CVAL_EL1, due);
     WRITE_SYSREG(CNTPS_CTL_EL1, TIMER_ENABLE);
     ISB();
 }
@@ -70,7 +78,11 @@ static bool serve(struct smccc_regs *message)
     case SP_SWAP:
         return swap(message);
     case SP_ALARM:
+        interrupt_enable(SP_TIMER_INTID, message->x[5] == 1);
         alarm(message->x[4]);
+        return true;
+    case SP_LATENESS:
+        message->x[4] = lateness;
         return true;
     default:
         return false;

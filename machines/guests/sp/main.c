@@ -27,12 +27,6 @@ struct boot_descriptor {
     uint64_t content;
 };
 
-void spin(uint64_t rounds)
-{
-    if (rounds)
-        __asm__ volatile("1: subs %0, %0, #1\n   b.ne 1b\n" : "+r"(rounds) : : "cc");
-}
-
 /* Without a vector table and without code the next fetch faults for ever. */
 _Noreturn void fail(const char *why)
 {
@@ -75,15 +69,13 @@ static struct smccc_regs respond(struct smccc_regs response, uint32_t function)
 
 static struct smccc_regs serve_narrow(struct smccc_regs message)
 {
-    uint64_t asked = message.x[3], with = message.x[4];
+    uint64_t command = message.x[3], with = message.x[4];
     uint16_t client = (uint16_t)(message.x[1] >> 16);
     bool wide = message.x[0] == FFA_MSG_SEND_DIRECT_REQ_64;
-    bool known = partition.serve(&message) || serve_common(&message);
 
-    if (!known)
+    if (!partition.serve(&message) && !serve_common(&message))
         message.x[4] += partition.echo_adds;
-    print("[%s] 0x%04x asks: %s 0x%lx; answer 0x%lx\n", partition.name, client, known ? command_name(asked) : "echo",
-          with, message.x[4]);
+    tell(client, command, with, message.x[4]);
     return respond(message, wide ? FFA_MSG_SEND_DIRECT_RESP_64 : FFA_MSG_SEND_DIRECT_RESP_32);
 }
 
@@ -102,7 +94,7 @@ static struct smccc_regs serve_wide(struct smccc_regs message)
 {
     bool function = message.x[4] == SP_FUNCTION;
 
-    print("[%s] 0x%04x asks: %s 0x%lx\n", partition.name, (unsigned)(message.x[1] >> 16 & 0xffff),
+    print("[%s] 0x%04x: %s 0x%lx\n", partition.name, (unsigned)(message.x[1] >> 16 & 0xffff),
           function ? "call" : "echo", message.x[function ? 5 : 4]);
     if (function)
         call_function(&message);
@@ -150,7 +142,7 @@ _Noreturn void bare_main(const struct boot_info *info)
     news_init();
     if (partition.init)
         partition.init();
-    irq_enable();
+    __asm__ volatile("msr daifclr, #3" : : : "memory"); /* IRQ and FIQ */
     message = wait();
     for (;;)
         message = serve(message);

@@ -1,5 +1,6 @@
 #include "hypercall.h"
 #include "partition.h"
+#include "print.h"
 
 /* Flags of NOTIFICATION_GET, and the SPMC's notification of a full RX buffer. */
 #define FROM_PARTITIONS 1U
@@ -25,6 +26,7 @@ static void take_message(void)
     inbox.sender = (uint16_t)(rx[1] >> 48);
     inbox.payload = rx[(uint32_t)rx[1] / 8];
     ffa_call(FFA_RX_RELEASE, 0, 0, 0, 0, 0);
+    print("[%s] 0x%04x writes 0x%lx\n", partition.name, inbox.sender, inbox.payload);
 }
 
 int32_t collect(void)
@@ -37,6 +39,8 @@ int32_t collect(void)
     news.from_partitions |= regs.x[2];
     news.from_vms |= regs.x[4];
     news.framework |= regs.x[6];
+    if (regs.x[2] | regs.x[4])
+        print("[%s] notified: 0x%lx\n", partition.name, regs.x[2] | regs.x[4]);
     if (regs.x[6] & RX_FULL)
         take_message();
     return FFA_OK;

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "ffa.h"
+#include "transactions.h"
 
 /* What one partition is beyond the library; each defines `partition`. */
 struct partition {
@@ -26,18 +27,14 @@ struct partition {
 extern const struct partition partition;
 
 /* main.c */
-extern uint16_t own_id;
-/* The TX and RX buffers. */
-extern uint64_t tx[512], rx[512];
 struct counters {
     uint64_t notification_interrupts;
     uint64_t device_interrupts;
     uint64_t runs;
     uint64_t interrupted;
+    uint64_t fiqs;
 };
 extern volatile struct counters counters;
-/* Count down. */
-void spin(uint64_t rounds);
 /* No answer and no way back: the SPMC aborts the partition. */
 _Noreturn void fail(const char *why);
 
@@ -48,23 +45,8 @@ void log_line(const char *text);
 
 /* commands.c: commands that all partitions serve. */
 bool serve_common(struct smccc_regs *message);
-/* Name of a command, for people. */
-const char *command_name(uint64_t command);
-
-/* memory.c */
-struct retrieved {
-    /* Code. */
-    int32_t status;
-    uint32_t pages;
-    uint32_t ranges;
-    uint64_t address;
-};
-struct retrieved retrieve(uint64_t handle, uint16_t owner, uint8_t permissions, uint32_t flags);
-/* Retrieve for reading and writing, whether it was shared with several or lent to this partition. */
-struct retrieved retrieve_any(uint64_t handle, uint16_t owner);
-int32_t relinquish(uint64_t handle, uint32_t flags);
-int32_t reclaim(uint64_t handle, uint32_t flags);
-struct smccc_regs send(uint32_t function, uint16_t receiver, uint8_t permissions, uint64_t address, uint32_t pages);
+/* One line about a command that was served: x4 of the request, and of the answer. */
+void tell(uint16_t client, uint64_t command, uint64_t with, uint64_t x4);
 
 /* news.c: notifications and indirect messages. */
 struct news {

@@ -10,7 +10,7 @@ import pytest
 from engine import paths
 from hvtui.cli import run_cli
 
-DEFAULT = str(paths.default_machine())
+DEFAULT = str(paths.machines_dir() / "two-vms.toml")
 GUESTS = paths.machines_dir() / "guests"
 
 

@@ -98,7 +98,9 @@ class Board(Relaying):
         boxes = [(each.mailbox, each.negotiation.agreed) for each in relay.endpoints.values()]
         vcpus = [(vm.state, vm.vcpus[0].state, vm.vcpus[0].ffa) for vm in self.system.vms]
         rest = (boxes, vcpus, relay.notifications.endpoints, calls._outgoing.transfers)
-        return Frozen(self._table_bytes(), dict(relay.table.records), arriving, repr(rest))
+        # A page that was taken and given back is no change: it is free, and free pages hold nothing.
+        tables = self._table_bytes().rstrip(b"\0")
+        return Frozen(tables, dict(relay.table.records), arriving, repr(rest))
 
     def changed_pages(self) -> dict[int, dict[int, Page | None]]:
         """Every page that is not as at power-on, read from RAM. Every table is some VM's, or free."""

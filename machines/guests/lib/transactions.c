@@ -1,4 +1,4 @@
-#include "partition.h"
+#include "transactions.h"
 
 /* Where a memory transaction descriptor keeps these (DEN0140 v1.2). */
 #define ENTRIES_AT 32U
