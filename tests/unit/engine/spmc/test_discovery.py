@@ -59,7 +59,9 @@ def test_version_of_another_major_is_not_supported(machine: Standing, caller: in
 @pytest.mark.parametrize("minor", [0, 1, 2])
 def test_a_partition_speaks_the_version_of_its_manifest(tmp_path: Path, minor: int) -> None:
     """Once initialized it cannot ask for another one."""
-    machine = Standing(tmp_path, count=1, properties={1: {"ffa-version": (0x1_0000 | minor,), "messaging-method": (3,)}})
+    machine = Standing(
+        tmp_path, count=1, properties={1: {"ffa-version": (0x1_0000 | minor,), "messaging-method": (3,)}}
+    )
     assert machine.version(SP1) == (1, minor)
     others = [machine.call(SP1, Function.VERSION, 0x1_0000 | other)[0] for other in range(3) if other != minor]
     assert others == [0xFFFF_FFFF] * 2
@@ -288,7 +290,7 @@ def test_a_v1_0_caller_gets_short_descriptors(tmp_path: Path) -> None:
     machine.map_buffers(HYPERVISOR)
     assert machine.call(HYPERVISOR, Function.PARTITION_INFO_GET)[:4] == [Function.SUCCESS_32, 0, 2, 0]
     words = machine.read(NORMAL_RAM + RX, 16)
-    assert words == bytes.fromhex("0180010005000000" "0280010005000000")
+    assert words == bytes.fromhex("01800100050000000280010005000000")
 
 
 def test_partition_information_by_uuid(machine: Standing) -> None:

@@ -513,9 +513,7 @@ def test_the_hypervisors_retrieve_tells_and_maps_nothing(machine: Standing, kind
     sent = machine.sent(kind, ranges=(Range(machine.page(VM1), 3),))
     region = machine.response(VM1, machine.retrieve_response(VM1, sent, OPEN, to=(SP1,)))
     assert region.composite == Composite((Range(machine.page(VM1), 3),))
-    assert [(each.endpoint, each.permissions) for each in region.access] == [
-        (SP1, OPEN if kind is Kind.DONATE else RW)
-    ]
+    assert [(each.endpoint, each.permissions) for each in region.access] == [(SP1, OPEN if kind is Kind.DONATE else RW)]
     assert machine.entry(SP1, machine.page(VM1)) is None
     assert machine.read(machine.ram(SP1) + RX, 64) == bytes(64)
     assert machine.status(VM1, Function.RX_RELEASE) == 0
@@ -531,7 +529,9 @@ def test_the_normal_world_relinquishes_nothing(machine: Standing) -> None:
     """It is nobody's borrower, and cannot give back in a partition's name."""
     sent = machine.sent()
     assert machine.retrieve(SP1, sent) == 0
-    machine.write(machine.ram(VM1) + TX, sent.to_bytes(8, "little") + bytes(4) + b"\1\0\0\0" + SP1.to_bytes(2, "little"))
+    machine.write(
+        machine.ram(VM1) + TX, sent.to_bytes(8, "little") + bytes(4) + b"\1\0\0\0" + SP1.to_bytes(2, "little")
+    )
     assert machine.status(VM1, Function.MEM_RELINQUISH) == INVALID
     assert machine.shown(SP1, machine.page(VM1)) == BORROWED
 
