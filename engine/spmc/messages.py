@@ -137,10 +137,11 @@ class Messages:
     def run_from_normal(self, pcore: PhysicalCore, args: tuple[int, ...]) -> None:
         """FFA_RUN: takes up a preempted chain or a partition that gave way, or starts an idle one."""
         context = self._named(args)
+        pinned = len(self._partitions[context.endpoint].contexts) > 1
+        require_allowed(not pinned or context.core is pcore, "it is pinned to another core")
         if context.resumable:
-            require(context.vcpu.pcore is pcore or len(self._partitions[context.endpoint].contexts) == 1, Code.BUSY, "")
             self._switching.run_preempted(context, pcore)
-        elif context.yielded:
+        elif context.yielded and context.caller is None:
             context.yielded = False
             self._switching.enter(context, pcore, success_32())
         else:
@@ -190,15 +191,25 @@ class Messages:
     def abort(self, context: Context) -> None:
         """A running context failed for good: whoever waits for it is told (DEN0077A v1.2, 7.4)."""
         self._switching.pause(context, ContextState.ABORTED, "aborted")
-        interrupted = context.interrupted
+        interrupted, callee = context.interrupted, context.callee
         caller, pcore = context.unlink(), context.core
         context.forget()
-        if caller is not None:
-            self._switching.enter(caller, pcore, error(Code.ABORTED, context.word))
-        elif interrupted is not None:
-            self._switching.enter(interrupted, pcore, None)
+        if callee is not None:
+            self._switching.leave_behind(callee.innermost())
+        if interrupted is not None and caller is None:
+            self._switching.go_on(interrupted, pcore)
         else:
-            self._switching.to_normal(pcore, error(Code.ABORTED, context.word))
+            self._switching.answer_caller(caller, pcore, error(Code.ABORTED, context.word))
+
+    def withdraw(self, context: Context) -> None:
+        """A context that does not run failed with the rest of its partition; who waits for it is told in its time."""
+        context.become(ContextState.ABORTED)
+        if context.resumable:
+            caller = context.unlink()
+            if caller is not None:
+                self._switching.answer(caller, error(Code.ABORTED, context.word))
+                caller.resumable = True
+            context.forget()
 
 
 def _check_free(context: Context) -> None:

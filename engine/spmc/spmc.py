@@ -242,14 +242,22 @@ class Spmc:
         context, partition = self._context(request), self.partitions[request.caller]
         require_allowed(context.model is RuntimeModel.INIT, "FFA_ERROR outside initialization")
         partition.fail(f"initialization failed with {code_name(request.args[2])}")
+        self._withdraw(partition)
         self.switching.pause(context, ContextState.ABORTED, "initialization failed")
         self.initialized(context.core)
 
+    def _withdraw(self, partition: SecurePartition) -> None:
+        """None of its contexts that do not run now will run again."""
+        for context in partition.contexts:
+            if context.state is not ContextState.RUNNING:
+                self.messages.withdraw(context)
+        self._boot = [context for context in self._boot if context.endpoint != partition.endpoint.id]
+
     def _ended(self, partition: SecurePartition) -> None:
         """A partition stopped or starts over: it gives back what it has, and whoever waits for it is told."""
+        self._withdraw(partition)
         for context in partition.contexts:
-            running = context.state is ContextState.RUNNING
-            if not running:
+            if context.state is not ContextState.RUNNING:
                 continue
             if context.model is RuntimeModel.INIT:
                 self.switching.pause(context, ContextState.ABORTED, "aborted")

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from engine.events import FfaAnswer
-from engine.ffa.registers import Result, interrupt
+from engine.ffa.errors import Code
+from engine.ffa.registers import Result, error, interrupt, success_32
 from engine.spmc.call_chain import Context
 from engine.spmc.manifest import NsAction, OtherAction
 from engine.spmc.states import ContextState, RuntimeModel
@@ -89,7 +90,13 @@ class Switching:
     def resume_caller(self, context: Context, result: Result) -> None:
         """A call ended: its answer goes to the secure context that waits for it, or to the normal world."""
         pcore = context.core
-        caller = context.unlink()
+        self.answer_caller(context.unlink(), pcore, result)
+
+    def answer_caller(self, caller: Context | None, pcore: PhysicalCore, result: Result) -> None:
+        """As `resume_caller`. A caller that failed meanwhile answers its own caller with ABORTED (DEN0077A v1.2, 7.4)."""
+        while caller is not None and caller.state is ContextState.ABORTED:
+            result = error(Code.ABORTED, caller.word)
+            caller = caller.unlink()
         if caller is None:
             self.to_normal(pcore, result)
         else:
@@ -133,10 +140,24 @@ class Switching:
         pcore = context.core
         self.pause(context, ContextState.PREEMPTED, "preempted by a Non-secure interrupt")
         context.resumable = True
-        for caller in context.callers():
-            caller.become(ContextState.PREEMPTED)
+        self._suspend_callers(context)
         self.leaving()
         self._normal.return_to_normal(pcore, interrupt(context.endpoint, context.index))
+
+    @staticmethod
+    def _suspend_callers(context: Context) -> None:
+        for caller in context.callers():
+            if caller.state is ContextState.BLOCKED:
+                caller.become(ContextState.PREEMPTED)
+
+    def leave_behind(self, context: Context) -> None:
+        """Whoever was to run a chain's innermost context failed: from now on FFA_RUN of the normal world does."""
+        if context.yielded:
+            context.yielded = False
+            self.answer(context, success_32())
+            context.become(ContextState.PREEMPTED)
+        context.resumable = context.state is ContextState.PREEMPTED
+        self._suspend_callers(context)
 
     def _ask_to_leave(self, context: Context) -> None:
         """Managed exit: the partition is told by its own virtual interrupt, and answers when it has saved its state."""
@@ -148,7 +169,8 @@ class Switching:
     def run_preempted(self, context: Context, pcore: PhysicalCore) -> None:
         """FFA_RUN by the normal world of what ran when the chain was preempted: every level is as it was."""
         for caller in context.callers():
-            caller.become(ContextState.BLOCKED)
+            if caller.state is ContextState.PREEMPTED:
+                caller.become(ContextState.BLOCKED)
         context.resumable = False
         self.enter(context, pcore, None)
 
@@ -187,7 +209,14 @@ class Switching:
         pcore, interrupted = context.core, context.interrupted
         context.interrupted = None
         self.pause(context, ContextState.IDLE, "secure interrupt handled")
-        if interrupted is None or interrupted.state is not ContextState.PREEMPTED:
+        if interrupted is None:
             self.to_normal(pcore, None)
+        else:
+            self.go_on(interrupted, pcore)
+
+    def go_on(self, interrupted: Context, pcore: PhysicalCore) -> None:
+        """What a secure interrupt had preempted on a core has it again."""
+        if interrupted.state is ContextState.ABORTED:
+            self.answer_caller(interrupted.unlink(), pcore, error(Code.ABORTED, interrupted.word))
         else:
             self.enter(interrupted, pcore, None)
