@@ -70,6 +70,7 @@ class SecureWorld:
             manifest.contexts,
             manifest.interrupts,
             software,
+            {self._options.managed_exit: not manifest.managed_exit_virq},
             lambda context: self._hypervisor.interrupts_changed(made.vcpus[context]),
             lambda context, _intid: self.spmc.switching.signal(made.contexts[context]),
         )

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engine import config, paths
 from engine.errors import MachineError
 from engine.machine import Machine
+from engine.views import RunState
 from hvtui.app import HvtuiApp
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +37,12 @@ async def step(pilot: Pilot[None]) -> None:
 
 async def inject(pilot: Pilot[None]) -> None:
     await press(pilot, "i", "3", "3")
+
+
+async def ffa_page(pilot: Pilot[None]) -> None:
+    """The FF-A page, at its newest call."""
+    await pilot.press("x")
+    await settle(pilot)
 
 
 async def typing(pilot: Pilot[None]) -> None:
@@ -87,6 +94,28 @@ def ticking(machine: Machine) -> None:
     machine.control.run_instructions(800)
 
 
+def in_a_chain(machine: Machine) -> None:
+    """vm0 has asked sp_relay, which has asked sp_hello, which works."""
+    control = machine.control
+    control.advance(3 * _SECOND)
+    control.type("vm0", b"6")
+    for _ in range(_LONGEST_BOOT):
+        control.run_instructions(20)
+        if len(control.view(RunState.PAUSED, "", ffa=False).cores[0].chain) > 2:
+            return
+
+
+def sharing(machine: Machine) -> None:
+    """A page that vm0 lent to sp_irq is with it."""
+    control = machine.control
+    control.advance(2 * _SECOND)
+    for _ in range(_LONGEST_BOOT):
+        control.run_instructions(50)
+        view = control.view(RunState.PAUSED, "").ffa
+        if view is not None and any(b.state == "retrieved" for share in view.transactions for b in share.borrowers):
+            return
+
+
 def shell_session(machine: Machine) -> None:
     """Boot Linux to its prompt, and have two commands answered."""
     control = machine.control
@@ -110,6 +139,12 @@ async def main() -> None:
     await draw(machine, "help", (120, 40), help_page)
     await draw(machine, "typing", (120, 40), typing)
     await draw(machine, "stepped", (120, 40), step)
+    machine.close()
+    machine = still("ffa.toml", in_a_chain)
+    await draw(machine, "chain", (120, 40), look)
+    machine.close()
+    machine = still("ffa.toml", sharing)
+    await draw(machine, "ffa", (120, 40), ffa_page)
     machine.close()
     try:
         machine = still("linux.toml", shell_session)

@@ -117,6 +117,7 @@ class SecureCalls:
         if own is None or not flags:
             return own
         there = self._secure.notification(request.vcpu, (*request.args[:2], flags, *request.args[3:]))
+        self._news = [entry for entry in self._news if entry.endpoint != request.caller]
         bitmaps = (here | far for here, far in zip(own.values[2:], there.values[2:], strict=True))
         return success_32(*bitmaps)
 

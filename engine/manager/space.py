@@ -108,16 +108,22 @@ class NormalSpace:
         mapped = all(self._memory.contains(piece.address, piece.pages * PAGE) for piece in ranges)
         if not mapped:
             return OwnerPages(mapped=False)
+        free = not any(piece.overlaps(other) for piece in ranges for other in reserved)
+        return OwnerPages(exclusive=free and self._untied(ranges))
+
+    def _untied(self, ranges: Sequence[Range]) -> bool:
+        """Whether no page is in a transaction of the normal world, or was given away by one."""
         records = (record for record in self._table.records.values() if not is_secure(record.owner))
-        tied = (*reserved, *(piece for record in records for piece in record.ranges))
+        tied = [piece for record in records for piece in record.ranges]
         free = not any(piece.overlaps(other) for piece in ranges for other in tied)
-        return OwnerPages(exclusive=free and self._given.isdisjoint(self.physical(ranges)))
+        return free and self._given.isdisjoint(self.physical(ranges))
 
     def check_vacant(self, ranges: Sequence[Range]) -> None:
         """Nothing is ever mapped here for the normal world."""
 
     def check_exclusive(self, piece: Range) -> None:
         require_valid(self._memory.contains(piece.address, piece.pages * PAGE), f"{piece} is not Non-secure memory")
+        require_allowed(self._untied([piece]), f"{piece} is in a memory transaction")
 
     def plan_access(self, ranges: Sequence[Range], access: Access) -> Change:
         """There are no tables; what is donated belongs to the secure world from then on."""

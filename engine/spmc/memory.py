@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.ffa.abi import Function, PartitionId, handle_of
+from engine.ffa.abi import Function, PartitionId, handle_of, is_secure
 from engine.ffa.descriptors import EndpointAccess, MemoryRegion, pack
 from engine.ffa.errors import require_valid
 from engine.ffa.flags import KIND_SHIFT
@@ -36,6 +36,12 @@ class SecureMemory(MemoryCalls):
             Function.MEM_RETRIEVE_REQ_64: self._look,
             Function.MEM_FRAG_TX: self._next_or_drop,
         }
+
+    def abandon_normal(self) -> None:
+        """The normal world's buffers went: so do the half-done transfers of all its VMs."""
+        for sender in [each for each in self._incoming.transfers if not is_secure(each)]:
+            self.abandon(sender)
+        self.abandon(PartitionId.HYPERVISOR)
 
     def _look(self, request: Call) -> Result:
         """A hypervisor's retrieve request: the whole record by its handle, nothing is mapped (DEN0140 v1.2, 2.4.4)."""

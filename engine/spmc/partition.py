@@ -12,6 +12,7 @@ from engine.cpu.core import CoreClient
 from engine.cpu.timer import TimerPpi
 from engine.ffa.flags import PartitionProperty
 from engine.ffa.mailbox import Mailbox
+from engine.ffa.version import Negotiation
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import Stage2
@@ -71,6 +72,7 @@ class SecurePartition(Partition):
             uuids=loaded.manifest.uuids,
             properties=properties(loaded.manifest),
             mailbox=mailbox,
+            negotiation=self.fresh_negotiation(),
         )
         self.ram_base, self.ram_size = loaded.address, loaded.size
         self.secondary_entry: int | None = None
@@ -83,6 +85,10 @@ class SecurePartition(Partition):
             for index in range(self.manifest.contexts)
         )
         self._map()
+
+    def fresh_negotiation(self) -> Negotiation:
+        """Until it asks by FFA_VERSION, it speaks the version that its manifest says (DEN0077A v1.2, 5.2)."""
+        return Negotiation(agreed=self.manifest.version)
 
     def _map(self) -> None:
         """Its own memory, and what the manifest gives it besides; IPA is PA (VSTTBR_EL2 form: one secure stage 2)."""

@@ -13,6 +13,7 @@ from engine.ffa.abi import (
     Function,
     PartitionId,
     id_pair,
+    is_secure,
     receiver_of,
     sender_of,
 )
@@ -173,7 +174,10 @@ class Spmc:
     def _unmap(self, request: Call) -> Result:
         """Half-done transfers go with the buffers they came through."""
         request.endpoint.mailbox.check_unmap()
-        self._memory.abandon(request.caller)
+        if is_secure(request.caller):
+            self._memory.abandon(request.caller)
+        else:
+            self._memory.abandon_normal()
         request.endpoint.mailbox.unmap()
         return success_32()
 
@@ -255,4 +259,4 @@ class Spmc:
         self._memory.teardown(partition.endpoint)
         self.notifications.drop(partition.endpoint.id)
         partition.endpoint.mailbox.unmap()
-        partition.endpoint.negotiation = type(partition.endpoint.negotiation)()
+        partition.endpoint.negotiation = partition.fresh_negotiation()

@@ -37,8 +37,9 @@ class _Context:
 class VirtualInterrupts:
     """An `InterruptController` without registers.
 
-    `owned` are the physical INTIDs the partition has; `software` are those that only managers raise. `on_change(n)`:
-    what context n sees has changed; `on_signal(n, intid)`: a physical interrupt became pending for it.
+    `owned` are the physical INTIDs the partition has; `software` are those that only managers raise; `forced` says
+    which are FIQs (True) or IRQs whatever the partition asks. `on_change(n)`: what context n sees has changed;
+    `on_signal(n, intid)`: a physical interrupt became pending for it.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class VirtualInterrupts:
         contexts: int,
         owned: Iterable[int],
         software: Iterable[int],
+        forced: dict[int, bool],
         on_change: Callable[[int], None],
         on_signal: Callable[[int, int], None],
     ) -> None:
         self.owned = frozenset(owned)
         self._known = self.owned | frozenset(software)
+        self._forced = forced
         self._on_change = on_change
         self._on_signal = on_signal
         self._contexts = [_Context() for _ in range(contexts)]
@@ -63,7 +66,7 @@ class VirtualInterrupts:
             return False
         state = self._contexts[context]
         (state.enabled.add if on else state.enabled.discard)(intid)
-        (state.fiq.add if fiq else state.fiq.discard)(intid)
+        (state.fiq.add if self._forced.get(intid, fiq) else state.fiq.discard)(intid)
         self._on_change(context)
         return True
 

@@ -18,7 +18,7 @@ from hvtui.theme import Ink
 from hvtui.widgets.lines import LinesPane
 
 _KEEP = 10_000
-_WHO = 9
+_WHO = 10
 _LONGEST_TEXT = 200
 """Console bytes that go on one line."""
 

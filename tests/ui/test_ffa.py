@@ -183,7 +183,7 @@ async def test_every_borrower_has_a_line(tmp_path: Path) -> None:
         first, second, third = lines(page(app).shares)
         assert "share  1 → 2      RO NX retrieved        1 0x48200000→same" in first
         assert "share  1 → 3      RW NX retrieved        1 0x48200000→0xc0000000" in second
-        assert "lend   1 → 0x8001 RW NX retrieved        1 0x48201000→same" in third
+        assert "lend   1 → 0x8001 RW NX retrieved        1 0x48201000→0x40201000" in third
 
 
 async def test_endpoints_with_their_mailboxes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from engine.arch.sysreg import SysReg
 from engine.ffa.abi import Function, id_pair
 from engine.ffa.errors import Code
+from engine.images.dtb import Value
 from engine.spmc.paravirt import Hypercall
 from engine.spmc.states import ContextState
 from tests.support import assembler as a
@@ -215,3 +216,48 @@ def test_runs_do_not_depend_on_where_they_are_stopped(tmp_path: Path) -> None:
     for _ in range(120):
         pieces.run(100)
     assert pieces.digest() == whole.digest()
+
+
+def leaving(vector: int) -> Program:
+    """Works long, and answers early when its managed exit interrupt comes, with the INTID in x5."""
+    program = Program().set_register(SysReg.VBAR_EL1, SP_BASE + 0x4000 + 0x2000)
+    program.constant(0, Hypercall.INTERRUPT_ENABLE).constant(1, 4).constant(2, 1).constant(3, 0).emit(a.hvc())
+    wait(program).label("serve").emit(a.movz(25, 0), a.mov(20, 1), UNMASK_IRQ_FIQ).constant(9, 20_000)
+    program.label("count").emit(a.subs(9, 9, 1)).cbz(9, "done").cbz(25, "count")
+    respond(program.label("done").emit(a.mov(5, 25), a.mov(1, 20))).b("serve")
+    return program.at(0x2000 + vector).constant(0, Hypercall.INTERRUPT_GET).emit(a.hvc(), a.mov(25, 0), a.ERET)
+
+
+UNMASK_IRQ_FIQ = 0xD50343FF
+"""MSR DAIFClr, #3."""
+
+
+@pytest.mark.parametrize(("vector", "virq"), [(0x300, False), (0x280, True)])
+def test_a_managed_exit_asks_the_partition_to_leave(tmp_path: Path, vector: int, virq: bool) -> None:
+    """It comes as a vFIQ, or as a vIRQ where the manifest says so; the direct response ends the exit."""
+    client = keep(ask(with_timer(Program(), 1000), 0x8001), 0, 0, 5)
+    properties: dict[str, Value] = {"ns-interrupts-action": (1,), "managed-exit": None}
+    properties |= {"managed-exit-virq": None} if virq else {}
+    bench = secure(tmp_path, [Sp(leaving(vector), properties)], client.loop()).run(4000)
+    assert bench.words(DATA, 2) == [RESP, 4]
+    assert not bench.context().leaving
+
+
+def test_secure_interrupts_of_others_wait_where_the_manifest_queues_them(tmp_path: Path) -> None:
+    client = keep(ask(Program(), 0x8002, 5), 0, 0, 4)
+    queued: dict[str, Value] = {"other-s-interrupts-action": (0,), "ns-interrupts-action": (0,)}
+    sps = [Sp(armed(2000), interrupts=(29,)), Sp(slow(), queued)]
+    bench = secure(tmp_path, sps, client.loop()).run(4000)
+    assert bench.sp_word(1, SP_DATA + 16) == 0
+    assert bench.context(2).state is ContextState.RUNNING
+    bench.run(10_000)
+    assert bench.words(DATA, 2) == [RESP, 0x116]
+    assert bench.sp_word(1, SP_DATA + 16) == 29
+
+
+def test_the_least_permissive_action_of_a_chain_counts(tmp_path: Path) -> None:
+    """The first partition queues Non-secure interrupts, so the second one is not preempted on its behalf."""
+    client = keep(ask(with_timer(Program(), 500), 0x8001), 0, 0)
+    sps = [Sp(relay(0x8001, 0x8002), {"ns-interrupts-action": (0,)}), Sp(slow())]
+    bench = secure(tmp_path, sps, client.loop()).run(20_000)
+    assert bench.word(DATA) == RESP

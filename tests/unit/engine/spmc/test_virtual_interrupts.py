@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.spmc.virtual_interrupts import MAX_INTID, NONE, VirtualInterrupts
 
-TIMER, DEVICE, NPI, FOREIGN = 29, 40, 8, 50
+TIMER, DEVICE, NPI, MANAGED_EXIT, FOREIGN = 29, 40, 8, 4, 50
 
 
 @dataclass
@@ -24,7 +24,8 @@ class Bench:
         self.it = VirtualInterrupts(
             2,
             (TIMER, DEVICE),
-            (NPI,),
+            (NPI, MANAGED_EXIT),
+            {MANAGED_EXIT: True},
             self.changed.append,
             lambda context, intid: self.signalled.append((context, intid)),
         )
@@ -45,6 +46,11 @@ def test_nothing_at_first(bench: Bench) -> None:
     assert bench.it.take(0) == NONE == 0xFFFF_FFFF
     assert (bench.it.virq(0), bench.it.vfiq(0), bench.it.wakes(0), bench.it.in_service(0)) == (False,) * 4
     assert (bench.it.pending(0), bench.it.enabled(0), bench.it.active(0)) == ((), (), ())
+
+
+def test_some_are_fiqs_whatever_the_partition_asks(bench: Bench) -> None:
+    bench.enabled(MANAGED_EXIT).inject(MANAGED_EXIT)
+    assert (bench.it.virq(0), bench.it.vfiq(0)) == (False, True)
 
 
 def test_life_of_a_physical_interrupt(bench: Bench) -> None:
