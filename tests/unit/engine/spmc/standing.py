@@ -51,7 +51,8 @@ class Standing:
     """Partitions 0x8001 to 0x8000 + `count`, idle, and the vCPUs of a payload that owns EL2.
 
     An endpoint below 0x8000 is the payload, whichever VM it speaks for. `properties` are manifest properties, `own`
-    the INTIDs of partitions by number, `options` keys of [secure]. Without `initialized` the first one still initializes.
+    the INTIDs of partitions by number, `options` keys of [secure].
+    Without `initialized` the first one still initializes.
     """
 
     def __init__(
@@ -244,7 +245,7 @@ class Standing:
         caller: int | None = None,
         wide: bool = False,
     ) -> list[int]:
-        """Share, lend or donate; one page of VM 1 to SP1 unless told otherwise. `caller` makes it in its owner's name."""
+        """Share, lend or donate; one page of VM 1 to SP1 unless told otherwise. `caller` speaks for the owner."""
         chosen = permissions or (OPEN if kind is Kind.DONATE else RW)
         composite = Composite(tuple(ranges) or (Range(self.page(owner), 1),))
         access = tuple(EndpointAccess(each, chosen, composite=composite) for each in to)

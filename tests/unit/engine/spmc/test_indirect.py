@@ -152,9 +152,7 @@ def test_headers_follow_each_sides_version(tmp_path: Path, version: Version) -> 
 
 
 def test_v1_0_has_no_indirect_messages(tmp_path: Path) -> None:
-    machine = Standing(
-        tmp_path, count=2, properties={1: {"ffa-version": (V1_0.pack(),), "messaging-method": (7,)}}
-    )
+    machine = Standing(tmp_path, count=2, properties={1: {"ffa-version": (V1_0.pack(),), "messaging-method": (7,)}})
     machine.map_buffers(VM1, SP1, SP2)
     assert send(machine, VM1, SP1) == DENIED
     assert machine.status(SP1, SEND) == NOT_SUPPORTED

@@ -27,7 +27,7 @@ def machine(tmp_path: Path) -> Standing:
 
 
 def test_before_anything_ran(tmp_path: Path) -> None:
-    """The first by boot order initializes; the others have not begun: reset, at their entry points, everything masked."""
+    """The first by boot order initializes; the others are in reset, at their entry points, everything masked."""
     machine = Standing(tmp_path, initialized=False)
     assert [machine.state(each) for each in (SP1, SP2, SP3)] == [S.RUNNING, S.RESET, S.RESET]
     for each in (SP2, SP3):
@@ -147,7 +147,9 @@ def test_a_failed_initialization_takes_the_other_contexts_with_it(tmp_path: Path
 
 
 def test_every_intid_has_one_owner(machine: Standing) -> None:
-    owners = {intid: [each for each in (SP1, SP2, SP3) if intid in machine.sp(each).interrupts.owned] for intid in (29, 99)}
+    owners = {
+        intid: [each for each in (SP1, SP2, SP3) if intid in machine.sp(each).interrupts.owned] for intid in (29, 99)
+    }
     assert owners == {29: [SP2], 99: []}
     assert [len(machine.sp(each).interrupts.owned) for each in (SP1, SP2, SP3)] == [0, len(INTIDS), 0]
     assert min(machine.sp(SP2).interrupts.owned) == 29
@@ -170,7 +172,7 @@ def test_a_pending_interrupt_is_found_and_taken_once(machine: Standing) -> None:
 
 
 def test_all_its_interrupts_may_pend_at_once(machine: Standing) -> None:
-    """More than the four that the original has room for; the lowest is taken first."""
+    """Nothing is dropped, however many; the lowest is taken first."""
     machine.enter(SP2)
     for intid in INTIDS:
         assert machine.hypercall(SP2, Hypercall.INTERRUPT_ENABLE, intid, 1, 0) == 0

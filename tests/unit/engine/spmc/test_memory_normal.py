@@ -99,7 +99,7 @@ def test_regions_of_several_pages(machine: Standing, kind: Kind, pages: int) -> 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 100])
 def test_as_many_ranges_as_the_descriptor_holds(machine: Standing, count: int) -> None:
-    """More than the four of the original: none is dropped."""
+    """None is dropped."""
     ranges = tuple(Range(machine.page(VM1, 3 * n), 1 + n % 2) for n in range(count))
     sent = machine.sent(ranges=ranges)
     assert machine.retrieve(SP1, sent) == 0

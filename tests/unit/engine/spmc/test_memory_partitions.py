@@ -105,7 +105,7 @@ def test_a_donated_page_is_the_receivers_to_send(machine: Standing) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_ones_own_cannot_be_sent(machine: Standing, kind: Kind) -> None:
-    """Borrowed pages, pages already sent, and pages that were donated away: DENIED; others' pages: INVALID_PARAMETERS."""
+    """Borrowed pages, and pages already sent or donated: DENIED; others' pages: INVALID_PARAMETERS."""
     pages = [(Range(machine.page(SP1, n), 1),) for n in range(3)]
     for number, first in enumerate(KINDS):
         sent = machine.sent(first, SP1, (SP2,), ranges=pages[number])

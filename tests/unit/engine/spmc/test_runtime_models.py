@@ -160,7 +160,8 @@ def test_interrupts_of_the_normal_world_wait_at_the_root(tmp_path: Path, model: 
 
 @pytest.mark.parametrize("model", M)
 @pytest.mark.parametrize(
-    "call", [Function.ID_GET, Function.SPM_ID_GET, Function.FEATURES, Function.CONSOLE_LOG_32, Function.NOTIFICATION_GET]
+    "call",
+    [Function.ID_GET, Function.SPM_ID_GET, Function.FEATURES, Function.CONSOLE_LOG_32, Function.NOTIFICATION_GET],
 )
 def test_calls_that_move_nobody_are_served_in_every_model(tmp_path: Path, model: RuntimeModel, call: int) -> None:
     machine = running(tmp_path, model)
