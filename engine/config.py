@@ -13,6 +13,7 @@ import msgspec
 
 from engine import machine_file, paths
 from engine.board.memory_map import BLOCK_SIZE, FIRMWARE_SIZE, GIB, KIB, MIB, RAM_BASE, RAM_LIMIT
+from engine.images.image import ImageError
 from engine.machine_file import (
     ConfigError,
     DeviceSection,
@@ -212,7 +213,10 @@ class _Resolver:
 
     def _boot(self, parsed: MachineFile, fip: Path) -> tuple[str, ...]:
         """Names of the partitions in a FIP. It is read for them now, and again when the machine is built."""
-        parts = load_parts(fip)
+        try:
+            parts = load_parts(fip)
+        except ImageError as error:
+            raise ConfigError(self._file, "secure.fip", str(error)) from None
         vms = [vm.name for vm in parsed.vm]
         for index, vm in enumerate(parsed.vm):
             if vm.image == machine_file.BL33_IMAGE and parts.bl33 is None:

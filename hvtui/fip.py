@@ -117,7 +117,7 @@ def _describe(found: Fip) -> Iterable[str]:
         entry, data = entries.get(part.uuid), found.contents(part)
         rows.append((_name(part, entry), str(part.uuid), f"{part.offset:#x}", f"{part.size:#x}"))
         if data.startswith(_PACKAGE):
-            packages.append(_package(_name(part, entry), data, entry))
+            packages.append(_package(part, data, entry))
     yield from _columns(rows)
     if len(packages) > 1:
         yield ""
@@ -130,16 +130,16 @@ def _name(part: Part, entry: SpEntry | None) -> str:
     return part.name if part.uuid in KNOWN.values() else "-"
 
 
-def _package(name: str, data: bytes, entry: SpEntry | None) -> tuple[str, str, str, str, str, str]:
+def _package(part: Part, data: bytes, entry: SpEntry | None) -> tuple[str, str, str, str, str, str]:
     """What the manifest in a package says; the load address is TB_FW_CONFIG's where that has one."""
     try:
         package, manifest = open_package(data)
     except MachineError as error:
-        raise MachineError(f"{name}: {error}") from None
+        raise MachineError(f"{part.name if entry is None else entry.name}: {error}") from None
     load = manifest.load_address if entry is None else entry.load_address
     offset = manifest.entry_offset or package.image_offset
     return (
-        name,
+        _name(part, entry),
         "-" if manifest.id is None else f"0x{manifest.id:04x}",
         "-" if load is None else f"{load:#x}",
         f"+{offset:#x}" if load is None else f"{load + offset:#x}",

@@ -11,6 +11,7 @@ from engine.images.properties import Properties
 _MEMORY, _DEVICES = "arm,ffa-manifest-memory-regions", "arm,ffa-manifest-device-regions"
 _RX_TX = "arm,ffa-manifest-rx_tx-buffer"
 MOST_PAGES = 1 << 16
+_MOST_REGIONS = 32
 ADDRESS_BITS = 48
 _SECURE_BIT = 1 << 8
 
@@ -59,12 +60,20 @@ class RxTx:
 
 def memory_regions(root: Properties) -> tuple[MemoryRegionSpec, ...]:
     """Memory besides the image."""
-    return tuple(_memory(each) for each in root.children(_MEMORY))
+    return tuple(_memory(each) for each in _few(root, _MEMORY))
 
 
 def device_regions(root: Properties) -> tuple[DeviceRegionSpec, ...]:
     """Devices, with their interrupts."""
-    return tuple(_device(each) for each in root.children(_DEVICES))
+    return tuple(_device(each) for each in _few(root, _DEVICES))
+
+
+def _few(root: Properties, kind: str) -> list[Properties]:
+    """Each is compared with every other one, so their number is bounded."""
+    found = list(root.children(kind))
+    if len(found) > _MOST_REGIONS:
+        root.refuse(kind, f"at most {_MOST_REGIONS} regions", len(found))
+    return found
 
 
 def _pages(region: Properties) -> int:

@@ -93,7 +93,7 @@ class Switching:
         self.answer_caller(context.unlink(), pcore, result)
 
     def answer_caller(self, caller: Context | None, pcore: PhysicalCore, result: Result) -> None:
-        """As `resume_caller`; a caller that failed meanwhile answers its own with ABORTED (DEN0077A v1.2, 7.4)."""
+        """As `resume_caller`. A caller that failed meanwhile answers its own with ABORTED (DEN0077A v1.2, 7.4)."""
         while caller is not None and caller.state is ContextState.ABORTED:
             result = error(Code.ABORTED, caller.word)
             caller = caller.unlink()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from engine import config, paths
 from engine.spmc.states import ContextState
 from engine.views import VmRunState
+from hvtui.cli import run_cli
 from tests.support.machines import Bench
 
 MACHINES = {"tfa": "NS-EL2", "tfa-el1": "NS-EL1"}
@@ -91,3 +93,16 @@ def test_two_runs_are_the_same(bench: Bench) -> None:
     for tenths in range(1, 10 * LONGEST_MS + 1):
         other.run_ms(tenths / 10)
     assert other.digest() == bench.digest()
+
+
+def test_every_test_passes_from_a_fip(tmp_path: Path) -> None:
+    """Packages and client in one file, as `hvtui fip create` makes it."""
+    guests = paths.machines_dir() / "guests"
+    packages = (f"--sp={guests / name}.spkg" for name in ("sp_hello", "sp_irq", "sp_relay"))
+    client = f"--part=BL33={guests / 'tfa_client.elf'}"
+    assert run_cli(["fip", "create", "--out", str(tmp_path / "m.fip"), *packages, client]) == 0
+    vm = '[[vm]]\nname = "bl33"\nel = 2\nram_size = "32M"\nimage = "fip:bl33"\n'
+    (tmp_path / "m.toml").write_text(f'[secure]\nfip = "m.fip"\n{vm}')
+    bench = Bench(config.load(tmp_path / "m.toml")).run_ms(LONGEST_MS)
+    assert bench.console().splitlines()[-1] == f"{TESTS} PASS of {TESTS}"
+    assert [each.name for each in bench.system.partitions] == ["bl33", "sp1", "sp2", "sp3"]

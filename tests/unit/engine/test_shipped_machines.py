@@ -9,6 +9,7 @@ import pytest
 from engine import config, paths
 from engine.errors import MachineError
 from engine.images.placement import load_guest
+from engine.monitor.boot import boot_parts
 
 FILES = sorted(paths.machines_dir().glob("*.toml"))
 
@@ -24,6 +25,8 @@ def test_machine_loads(file: Path) -> None:
     assert machine.description
     for vm in machine.vms:
         assert load_guest(vm, machine.seed).entry >= vm.ram_base
+    if machine.secure is not None:
+        assert boot_parts(machine.secure).packages
 
 
 def test_default_machine_is_one_of_them() -> None:

@@ -234,6 +234,17 @@ def test_refused_nodes(nodes: list[FdtNode], problem: str) -> None:
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["memory", "device"])
+def test_regions_are_few(kind: str) -> None:
+    def many(count: int) -> FdtNode:
+        usual: dict[str, Value] = {"base-address": cells(0x0E60_0000), "pages-count": (1,), "attributes": (RW,)}
+        return regions(kind, *(node(f"r{number}", usual) for number in range(count)))
+
+    parsed({}, many(32))
+    with pytest.raises(ManifestError, match=f"{kind}-regions: expected at most 32 regions"):
+        parsed({}, many(33))
+
+
 def test_user_memory_is_not_writable_and_executable() -> None:
     parsed({}, memory(attributes=(7,)))
     parsed({"exception-level": (1,)}, memory(attributes=(5,)))
