@@ -307,6 +307,11 @@ class Standing:
         return self.status(endpoint, Function.MEM_RECLAIM, sent & 0xFFFF_FFFF, sent >> 32, flags)
 
 
+def wish(kind: Kind) -> Permissions:
+    """What a single receiver asks for: data as offered; instruction access where it has the region for itself."""
+    return RW if kind is Kind.SHARE else RW_NX
+
+
 def status(registers: Sequence[int]) -> int:
     """0, or the signed code of FFA_ERROR."""
     args = arguments(registers)

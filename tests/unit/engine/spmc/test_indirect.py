@@ -12,6 +12,7 @@ from engine.ffa.errors import Code
 from engine.ffa.message import Message, pack_message, parse_message
 from engine.ffa.version import V1_0, V1_1, V1_2, Version
 from engine.spmc.states import ContextState
+from tests.unit.engine.spmc.signalling import sri, take
 from tests.unit.engine.spmc.standing import (
     HYPERVISOR,
     NOBODY,
@@ -26,7 +27,6 @@ from tests.unit.engine.spmc.standing import (
     Standing,
     status,
 )
-from tests.unit.engine.spmc.test_notifications import sri, take
 
 INVALID, DENIED, BUSY, NOT_SUPPORTED = Code.INVALID_PARAMETERS, Code.DENIED, Code.BUSY, Code.NOT_SUPPORTED
 SEND, WAIT, RELEASE = Function.MSG_SEND2, Function.MSG_WAIT, Function.RX_RELEASE
