@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.ffa.abi import Function, id_pair
-from engine.ffa.errors import Code
 from engine.ffa.notification_info import IdList, unpack_info
 from tests.unit.engine.spmc.standing import HYPERVISOR, Standing, status
 
-INVALID, DENIED, NOT_SUPPORTED = Code.INVALID_PARAMETERS, Code.DENIED, Code.NOT_SUPPORTED
-NO_MEMORY, NO_DATA = Code.NO_MEMORY, Code.NO_DATA
 CREATE, DESTROY = Function.NOTIFICATION_BITMAP_CREATE, Function.NOTIFICATION_BITMAP_DESTROY
 SET, GET, INFO = Function.NOTIFICATION_SET, Function.NOTIFICATION_GET, Function.NOTIFICATION_INFO_GET_64
 NPI, SRI = 8, 9

@@ -37,10 +37,8 @@ from tests.unit.engine.spmc.standing import (
     wish,
 )
 
-INVALID, DENIED, NO_MEMORY = Code.INVALID_PARAMETERS, Code.DENIED, Code.NO_MEMORY
+INVALID, DENIED = Code.INVALID_PARAMETERS, Code.DENIED
 KINDS = list(Kind)
-BORROWED = (S2AP.READ_WRITE, PageState.SHARED_BORROWED, False)
-OWN = (S2AP.READ_WRITE, PageState.OWNED, False)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.unit.engine.spmc.standing import (
     wish,
 )
 
-INVALID, DENIED, NO_MEMORY = Code.INVALID_PARAMETERS, Code.DENIED, Code.NO_MEMORY
+INVALID, DENIED = Code.INVALID_PARAMETERS, Code.DENIED
 KINDS = list(Kind)
 OWNED = (S2AP.READ_WRITE, PageState.OWNED, True)
 BORROWED = (S2AP.READ_WRITE, PageState.SHARED_BORROWED, False)

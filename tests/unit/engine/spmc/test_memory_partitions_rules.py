@@ -34,12 +34,6 @@ INVALID, DENIED, NO_MEMORY = Code.INVALID_PARAMETERS, Code.DENIED, Code.NO_MEMOR
 KINDS = list(Kind)
 OWNED = (S2AP.READ_WRITE, PageState.OWNED, True)
 BORROWED = (S2AP.READ_WRITE, PageState.SHARED_BORROWED, False)
-LEFT = {
-    Kind.SHARE: (S2AP.READ, PageState.SHARED_OWNED, True),
-    Kind.LEND: (S2AP.NONE, PageState.SHARED_OWNED, False),
-    Kind.DONATE: (S2AP.NONE, PageState.DONATED, False),
-}
-"""What the owner's entry says once it sent the page."""
 
 
 @pytest.fixture

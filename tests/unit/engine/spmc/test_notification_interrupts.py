@@ -29,8 +29,7 @@ from tests.unit.engine.spmc.signalling import (
 )
 from tests.unit.engine.spmc.standing import HYPERVISOR, SP1, SP2, SP3, VM1, Standing, status
 
-INVALID, DENIED, NOT_SUPPORTED = Code.INVALID_PARAMETERS, Code.DENIED, Code.NOT_SUPPORTED
-NO_MEMORY, NO_DATA = Code.NO_MEMORY, Code.NO_DATA
+INVALID, DENIED, NO_DATA = Code.INVALID_PARAMETERS, Code.DENIED, Code.NO_DATA
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.unit.engine.spmc.signalling import (
 from tests.unit.engine.spmc.standing import HYPERVISOR, NOBODY, SP1, SP2, SP3, VM1, VM2, Standing
 
 INVALID, DENIED, NOT_SUPPORTED = Code.INVALID_PARAMETERS, Code.DENIED, Code.NOT_SUPPORTED
-NO_MEMORY, NO_DATA = Code.NO_MEMORY, Code.NO_DATA
+NO_MEMORY = Code.NO_MEMORY
 
 
 @pytest.fixture
