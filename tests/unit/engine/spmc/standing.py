@@ -25,7 +25,7 @@ from engine.spmc.partition import SecurePartition
 from engine.spmc.states import ContextState
 from tests.support import assembler as a
 from tests.support.assembler import Program
-from tests.support.machines import Guest, enable_interrupts
+from tests.support.machines import Guest
 from tests.support.secure import SP_BASE, SP_SIZE, SecureBench, Sp, secure, wait
 
 SP1, SP2, SP3 = 0x8001, 0x8002, 0x8003
@@ -51,7 +51,8 @@ class Standing:
     """Partitions 0x8001 to 0x8000 + `count`, idle, and the vCPUs of a payload that owns EL2.
 
     An endpoint below 0x8000 is the payload, whichever VM it speaks for. `properties` are manifest properties, `own`
-    the INTIDs of partitions by number, `secure` the keys of the machine file's section.
+    the INTIDs of partitions by number, `options` keys of [secure].
+    Without `initialized` the first one still initializes.
     """
 
     def __init__(
@@ -61,22 +62,22 @@ class Standing:
         properties: Mapping[int, Mapping[str, Value]] | None = None,
         own: Mapping[int, Sequence[int]] | None = None,
         cores: int = 1,
-        normal_interrupts: Sequence[int] = (),
+        initialized: bool = True,
         **options: Any,
     ) -> None:
         differ, intids = properties or {}, own or {}
         sps = [Sp(wait(Program()).b("wait"), differ.get(n, {}), intids.get(n, ())) for n in range(1, count + 1)]
-        payload = enable_interrupts(Program(), *normal_interrupts) if normal_interrupts else Program()
-        payload.label("still").emit(a.NOP).b("still")
-        guest = Guest(payload, vcpus=cores, el=2)
+        guest = Guest(Program().label("still").emit(a.NOP).b("still"), vcpus=cores, el=2)
         self.bench: SecureBench = secure(directory, sps, guest, cores=cores, secure=options)
-        self.bench.run(_BOOT if cores == 1 else 10 * _BOOT)
+        self.bench.run((_BOOT if cores == 1 else 10 * _BOOT) if initialized else 0)
         self.spmc = self.bench.spmc
         secure_world = self.bench.system.secure
         assert secure_world is not None
         self.spmd = secure_world.spmd
         self.manager = self.spmc.manager
-        assert all(each.state is ContextState.IDLE for sp in self.spmc.partitions.values() for each in sp.contexts)
+        if initialized:
+            contexts = [each for sp in self.spmc.partitions.values() for each in sp.contexts]
+            assert all(each.state is ContextState.IDLE for each in contexts)
 
     # --- who there is ------------------------------------------------------------------------------
 
@@ -179,6 +180,10 @@ class Standing:
         found = self.asked(Function.RUN, endpoint << 16 | vcpu, core=core)
         return 0 if found is None else found.code
 
+    def interrupt(self, endpoint: int, intid: int, context: int = 0) -> None:
+        """A physical interrupt of a partition comes, if it is one of its own."""
+        self.sp(endpoint).interrupts.inject(intid, context)
+
     def preempt(self, core: int = 0) -> None:
         """A Non-secure interrupt comes."""
         self.spmc.normal_interrupt(self.bench.hypervisor.cores[core])
@@ -240,7 +245,7 @@ class Standing:
         caller: int | None = None,
         wide: bool = False,
     ) -> list[int]:
-        """Share, lend or donate; one page of VM 1 to SP1 unless told otherwise. `caller` makes it in its owner's name."""
+        """Share, lend or donate; one page of VM 1 to SP1 unless told otherwise. `caller` speaks for the owner."""
         chosen = permissions or (OPEN if kind is Kind.DONATE else RW)
         composite = Composite(tuple(ranges) or (Range(self.page(owner), 1),))
         access = tuple(EndpointAccess(each, chosen, composite=composite) for each in to)
@@ -300,6 +305,11 @@ class Standing:
 
     def reclaim(self, endpoint: int, sent: int, flags: int = 0) -> int:
         return self.status(endpoint, Function.MEM_RECLAIM, sent & 0xFFFF_FFFF, sent >> 32, flags)
+
+
+def wish(kind: Kind) -> Permissions:
+    """What a single receiver asks for: data as offered; instruction access where it has the region for itself."""
+    return RW if kind is Kind.SHARE else RW_NX
 
 
 def status(registers: Sequence[int]) -> int:

@@ -227,7 +227,7 @@ def test_a_whole_descriptor_is_judged_like_one_that_came_at_once(machine: Standi
 
 
 def test_unmapping_ends_a_transfer_and_frees_its_place(machine: Standing) -> None:
-    """The original's check "UNMAP clears an active fragment", for partitions; the normal world's senders are its VMs."""
+    """RXTX_UNMAP of a partition in the middle of a descriptor: no fragment may follow."""
     machine.map_buffers(SP1)
     composite = Composite((Range(machine.page(SP1), 1),))
     region = MemoryRegion(SP1, (EndpointAccess(SP2, RW, composite=composite),), NORMAL_WB_ISH)

@@ -12,6 +12,7 @@ from engine.ffa.errors import Code
 from engine.ffa.message import Message, pack_message, parse_message
 from engine.ffa.version import V1_0, V1_1, V1_2, Version
 from engine.spmc.states import ContextState
+from tests.unit.engine.spmc.signalling import sri, take
 from tests.unit.engine.spmc.standing import (
     HYPERVISOR,
     NOBODY,
@@ -26,7 +27,6 @@ from tests.unit.engine.spmc.standing import (
     Standing,
     status,
 )
-from tests.unit.engine.spmc.test_notifications import sri, take
 
 INVALID, DENIED, BUSY, NOT_SUPPORTED = Code.INVALID_PARAMETERS, Code.DENIED, Code.BUSY, Code.NOT_SUPPORTED
 SEND, WAIT, RELEASE = Function.MSG_SEND2, Function.MSG_WAIT, Function.RX_RELEASE
@@ -152,9 +152,7 @@ def test_headers_follow_each_sides_version(tmp_path: Path, version: Version) -> 
 
 
 def test_v1_0_has_no_indirect_messages(tmp_path: Path) -> None:
-    machine = Standing(
-        tmp_path, count=2, properties={1: {"ffa-version": (V1_0.pack(),), "messaging-method": (7,)}}
-    )
+    machine = Standing(tmp_path, count=2, properties={1: {"ffa-version": (V1_0.pack(),), "messaging-method": (7,)}})
     machine.map_buffers(VM1, SP1, SP2)
     assert send(machine, VM1, SP1) == DENIED
     assert machine.status(SP1, SEND) == NOT_SUPPORTED

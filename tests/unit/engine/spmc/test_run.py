@@ -41,7 +41,9 @@ def wide(tmp_path: Path) -> Standing:
     return Standing(tmp_path, cores=2, properties={1: {"execution-ctx-count": (2,)}})
 
 
-@pytest.mark.parametrize(("endpoint", "vcpu"), [(NOBODY, 0), (0x8004, 0), (0x8000, 0), (VM1, 0), (SP1, 1), (SP1, 0xFFFF)])
+@pytest.mark.parametrize(
+    ("endpoint", "vcpu"), [(NOBODY, 0), (0x8004, 0), (0x8000, 0), (VM1, 0), (SP1, 1), (SP1, 0xFFFF)]
+)
 def test_contexts_that_do_not_exist(machine: Standing, endpoint: int, vcpu: int) -> None:
     assert machine.run(endpoint, vcpu) == INVALID
     machine.enter(SP2)
