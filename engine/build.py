@@ -19,7 +19,7 @@ from engine.hypervisor.ffa_secure import SecureClient
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.mmio import Mmio
 from engine.hypervisor.partition import Partition
-from engine.hypervisor.psci import Psci
+from engine.hypervisor.psci import Psci, VcpuPower
 from engine.hypervisor.stage2 import Stage2
 from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
@@ -27,6 +27,7 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vgic import VGic
 from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.images.placement import load_guest
+from engine.monitor.core_power import CorePower
 from engine.monitor.payload import Payload
 from engine.monitor.payload_traps import PayloadTraps
 
@@ -68,13 +69,24 @@ class _Builder:
         self._tables = TableAllocator(self.memory, board.firmware_base, board.firmware_base + FIRMWARE_SIZE)
         self.hypervisor = Hypervisor(config, events)
         self.vms: list[Vm] = []
-        self._psci = Psci(self.hypervisor)
         self._mmio = Mmio(self.hypervisor)
         self.secure: SecureWorld | None = None
         if config.secure is not None:
             self.secure = SecureWorld(self.hypervisor, self.memory, config.secure, self._mmio)
             self.secure.raise_sri = self._raise_sri
+        self._psci = Psci(self.hypervisor, self._power())
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
+
+    def _power(self) -> VcpuPower:
+        """The cores are on from the start under the hypervisor; a payload that owns EL2 turns them on by itself."""
+        if self.secure is None or all(vm.el != 2 for vm in self.config.vms):
+            return VcpuPower(self.hypervisor)
+        spmc = self.secure.spmc
+        power = CorePower(self.hypervisor, spmc)
+        spmc.boot.by_psci = True
+        spmc.switching.is_on = power.is_on
+        spmc.power.gone = power.gone
+        return power
 
     def attach_devices(self) -> None:
         sps = () if self.secure is None else tuple(self.secure.spmc.partitions.values())
@@ -106,6 +118,13 @@ class _Builder:
         if self.ffa is not None:
             self.ffa.meet_secure_world()
         self.hypervisor.power_on()
+        self._boot_core()
+
+    def _boot_core(self) -> None:
+        """The core that a payload begins on is turned on by nobody."""
+        for vm in self.vms:
+            if isinstance(vm, Payload) and self.secure is not None:
+                self.secure.spmc.core_on(vm.vcpus[0].pcore)
 
     def _bl33(self) -> BootStage:
         """What the chain of trust hands the normal world to."""

@@ -107,5 +107,5 @@ class SecureWorld:
         self._stage("BL2", f"FIP with {len(listing)} parts: {', '.join(listing)}")
         self._stage("BL31", "EL3 monitor with PSCI and SPMD")
         self._stage("BL32", f"SPMC 0x{core.id:04x}, FF-A {core.version}", core.load_address, core.entry)
-        self.spmc.booted = booted
+        self.spmc.boot.booted = booted
         self.spmc.power_on()

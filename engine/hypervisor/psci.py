@@ -34,11 +34,29 @@ Arguments = tuple[int, int, int]
 Handler = Callable[["Vcpu", Arguments], int]
 
 
-class Psci:
-    """Power control of the VMs' vCPUs."""
+class VcpuPower:
+    """What CPU_ON and CPU_OFF do to a vCPU: at once, where nobody else needs to know."""
 
     def __init__(self, hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor
+
+    def turn_on(self, vcpu: Vcpu) -> None:
+        """Let a vCPU run that was reset to its entry point."""
+        self._hypervisor.start_vcpu(vcpu)
+
+    def turn_off(self, vcpu: Vcpu) -> None:
+        """Off; a VM without any vCPU left is off, too."""
+        self._hypervisor.block(vcpu, VcpuState.OFF, "off")
+        if all(other.state is VcpuState.OFF for other in vcpu.vm.vcpus):
+            self._hypervisor.stop_vm(vcpu.vm, VmRunState.OFF, "every vCPU is off")
+
+
+class Psci:
+    """Power control of the VMs' vCPUs."""
+
+    def __init__(self, hypervisor: Hypervisor, power: VcpuPower) -> None:
+        self._hypervisor = hypervisor
+        self._power = power
         self._handlers: dict[int, Handler] = {
             Function.VERSION: lambda _vcpu, _args: PSCI_1_1,
             Function.CPU_SUSPEND: self._cpu_suspend,
@@ -110,13 +128,11 @@ class Psci:
         if entry & 3 or not vcpu.vm.in_ram(entry):
             return Result.INVALID_ADDRESS
         vcpu.vm.reset_vcpu(target, entry, context_id)
-        self._hypervisor.start_vcpu(target)
+        self._power.turn_on(target)
         return Result.SUCCESS
 
     def _cpu_off(self, vcpu: Vcpu, _args: Arguments) -> int:
-        self._hypervisor.block(vcpu, VcpuState.OFF, "off")
-        if all(other.state is VcpuState.OFF for other in vcpu.vm.vcpus):
-            self._hypervisor.stop_vm(vcpu.vm, VmRunState.OFF, "every vCPU is off")
+        self._power.turn_off(vcpu)
         return Result.SUCCESS
 
     def _cpu_suspend(self, vcpu: Vcpu, args: Arguments) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.ffa.abi import PartitionId
 from engine.ffa.errors import Code, require
 from engine.spmc.states import ContextState, RuntimeModel, check_transition
 
@@ -62,6 +63,11 @@ class Context:
     def word(self) -> int:
         """Target information: id in [31:16], context in [15:0]."""
         return self.endpoint << 16 | self.index
+
+    @property
+    def handles_power(self) -> bool:
+        """It serves a power management message of the SPMC (DEN0077A v1.2, 18.2)."""
+        return self.requester == PartitionId.SPMC
 
     def callers(self) -> Iterator[Context]:
         """Secure contexts that wait for it, nearest first."""

@@ -11,6 +11,7 @@ from engine.ffa.flags import RETAIN_RX, PartitionProperty
 from engine.ffa.registers import Result, call, error, interrupt, is_wide, success_32
 from engine.ffa.version import V1_2
 from engine.spmc.call_chain import Context, check_call
+from engine.spmc.power import POWER_RESPONSE
 from engine.spmc.states import ContextState, RuntimeModel
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Messages:
         sender, receiver = sender_of(args[1]), receiver_of(args[1])
         require_valid(sender == caller.endpoint, f"0x{caller.endpoint:x} sends as 0x{sender:x}")
         require_valid(receiver != sender, "a message to oneself")
+        _check_stays(caller)
         _check_free(caller)
         sends = self._partitions[sender].endpoint.properties & _SENDS[is_wide(args[0])]
         require_allowed(sends, "its manifest does not let it send direct requests of this kind")
@@ -95,9 +97,12 @@ class Messages:
         """A direct response; FFA_INTERRUPT instead while the partition has interrupts to handle first."""
         sender, receiver = sender_of(args[1]), receiver_of(args[1])
         require_valid(sender == context.endpoint, "a response in another's name")
-        require_valid(is_wide(args[0]) or args[2] == 0, "w2 must be zero")
+        kind = POWER_RESPONSE if context.handles_power else 0
+        require_valid(is_wide(args[0]) or args[2] == kind, f"w2 must be 0x{kind:x}")
         require_allowed(context.requester == receiver, f"0x{receiver:x} asked nothing")
-        require_allowed(context.request in RESPONSES[Function(args[0])], "another kind of response is due")
+        due = context.request in RESPONSES[Function(args[0])]
+        due &= not context.handles_power or args[0] == Function.MSG_SEND_DIRECT_RESP_32
+        require_allowed(due, "another kind of response is due")
         _check_free(context)
         if self._must_handle(context):
             return interrupt(0, 0)
@@ -161,6 +166,7 @@ class Messages:
 
     def run(self, caller: Context, args: tuple[int, ...]) -> None:
         """A partition gives cycles to one that was preempted for it, or that gave way to it."""
+        _check_stays(caller)
         named = self._named(args)
         require_allowed(named.caller is caller, "it works for somebody else")
         last = named.innermost()
@@ -179,6 +185,7 @@ class Messages:
 
     def give_way(self, context: Context) -> None:
         """YIELD: back to whoever runs it, until that one runs it again."""
+        _check_stays(context)
         pcore, caller = context.core, context.caller
         self._switching.pause(context, ContextState.BLOCKED, "ff-a yield")
         context.yielded = True
@@ -210,6 +217,11 @@ class Messages:
                 self._switching.answer(caller, error(Code.ABORTED, context.word))
                 caller.resumable = True
             context.forget()
+
+
+def _check_stays(context: Context) -> None:
+    """DENIED while its core waits for it to go off (DEN0077A v1.2, 8.3)."""
+    require_allowed(not context.handles_power, "it handles a power management message")
 
 
 def _check_free(context: Context) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from engine.board.memory import SecureView
-from engine.events import BootStage
 from engine.ffa.abi import (
     FRAMEWORK_MESSAGE,
     FrameworkMessage,
@@ -26,6 +25,7 @@ from engine.manager.discovery import DiscoveryCalls
 from engine.manager.endpoint import Call, Endpoint, Handlers
 from engine.manager.server import CallServer
 from engine.spmc import paravirt
+from engine.spmc.booting import Booting
 from engine.spmc.call_chain import Context
 from engine.spmc.indirect import IndirectMessages
 from engine.spmc.manifest import ExceptionLevel
@@ -33,6 +33,7 @@ from engine.spmc.memory import SecureMemory
 from engine.spmc.messages import REQUESTS, RESPONSES, Messages
 from engine.spmc.notify import SecureNotifications
 from engine.spmc.permissions import PERMISSIONS, PermissionCalls
+from engine.spmc.power import PowerMessages
 from engine.spmc.secure_manager import SecureManager
 from engine.spmc.states import ContextState, RuntimeModel, check_allowed
 from engine.spmc.switching import NormalWorld, Switching
@@ -61,9 +62,12 @@ class Spmc:
         self.switching = Switching(hypervisor, self.partitions, normal, config.managed_exit)
         self.notifications = SecureNotifications(self.manager, raise_sri)
         self.switching.leaving = self.notifications.leaving
+        self.boot = Booting(hypervisor, self.partitions, self.switching)
+        self.power = PowerMessages(hypervisor, self.partitions, self.switching)
+        self.switching.settle = self.power.settle
         self._memory = SecureMemory(self.manager)
         self.messages = Messages(
-            self.partitions, self.switching, self.notifications.has_pending, self.initialized, config.max_depth
+            self.partitions, self.switching, self.notifications.has_pending, self.boot.initialized, config.max_depth
         )
         self._indirect = IndirectMessages(self.manager, self.notifications)
         self._of_partition = self._partition_handlers()
@@ -72,10 +76,6 @@ class Spmc:
             self.manager, self._of_partition, self._of_partition_has, before=self._check_model
         )
         self._normal_server = CallServer(self.manager, self._of_normal, self._of_normal_has, virtual=False)
-        self._boot: list[Context] = []
-        """Contexts that have yet to initialize, those of each core in order."""
-        self.booted: Callable[[], None] = lambda: None
-        """Called when the partitions of the primary core have initialized."""
 
     def add(self, partition: SecurePartition) -> None:
         """Make a partition known."""
@@ -193,7 +193,7 @@ class Spmc:
     # --- boot and end --------------------------------------------------------------------------------
 
     def power_on(self) -> None:
-        """Start all partitions over, in boot order; `booted` is called once those of the primary core are done."""
+        """Start all partitions over, in boot order; the normal world starts after those of the primary core."""
         self.manager.table.records.clear()
         self.manager.table.reserved.clear()
         self.manager.normal.mailbox.unmap()
@@ -203,67 +203,54 @@ class Spmc:
         for partition in self.partitions.values():
             partition.power_on()
         self.notifications.reset()
-        ordered = sorted(self.partitions.values(), key=lambda each: (each.manifest.boot_order, each.endpoint.id))
-        self._boot = [context for index in range(8) for each in ordered for context in each.contexts[index : index + 1]]
-        self.initialized(self._hypervisor.cores[0])
+        self.power.reset()
+        self.boot.start(self._in_boot_order())
 
-    def _next_to_boot(self, pcore: PhysicalCore) -> bool:
-        """Let the next context of a core initialize; False when there is none left."""
-        for context in self._boot:
-            if context.core is pcore:
-                self._boot.remove(context)
-                self.partitions[context.endpoint].prepare(context)
-                self._tell(context)
-                self.switching.enter(context, pcore, None)
-                return True
-        return False
+    def _in_boot_order(self) -> Iterator[Context]:
+        """All contexts; those of one core are in the order in which they initialize and hear of its power."""
+        for partition in sorted(
+            self.partitions.values(), key=lambda each: (each.manifest.boot_order, each.endpoint.id)
+        ):
+            yield from partition.contexts
 
-    def _tell(self, context: Context) -> None:
-        """A partition begins to initialize; its other contexts are no stages of their own."""
-        if context.index == 0:
-            loaded = self.partitions[context.endpoint].loaded_package
-            stage, manifest = f"SP 0x{loaded.id:04x}", loaded.manifest
-            detail = f"{manifest.level.name.replace('_', '-')} partition, FF-A {manifest.version}"
-            event = BootStage(context.core.now, loaded.name, -1, stage, loaded.address, loaded.entry, detail)
-            self._hypervisor.events.emit(event)
+    def core_on(self, pcore: PhysicalCore) -> None:
+        """The normal world turned a core on (PSCI CPU_ON): the secure world has it first."""
+        self.boot.core_on(pcore)
 
-    def initialized(self, pcore: PhysicalCore) -> None:
-        """A core has no context that initializes: the next one of it begins, or its boot is over."""
-        if self._next_to_boot(pcore):
-            return
-        self._hypervisor.release(pcore)
-        if pcore is self._hypervisor.cores[0]:
-            for other in self._hypervisor.cores[1:]:
-                self._next_to_boot(other)
-            self.booted()
+    def core_off(self, pcore: PhysicalCore) -> bool:
+        """A core is to go off (PSCI CPU_OFF). True if partitions are told first, until `power.gone` is called."""
+        return self.power.begin(pcore, self._in_boot_order())
 
     def _failed(self, request: Call) -> None:
         """FFA_ERROR of a partition that could not initialize: it is aborted, the others go on (DEN0077A v1.2, 5.5)."""
-        context, partition = self._context(request), self.partitions[request.caller]
-        require_allowed(context.model is RuntimeModel.INIT, "FFA_ERROR outside initialization")
+        partition = self.partitions[request.caller]
+        require_allowed(self._context(request).model is RuntimeModel.INIT, "FFA_ERROR outside initialization")
         partition.fail(f"initialization failed with {code_name(request.args[2])}")
         self._withdraw(partition)
-        self.switching.pause(context, ContextState.ABORTED, "initialization failed")
-        self.initialized(context.core)
+        self._abort_running(partition, "initialization failed")
 
     def _withdraw(self, partition: SecurePartition) -> None:
         """None of its contexts that do not run now will run again."""
         for context in partition.contexts:
             if context.state is not ContextState.RUNNING:
                 self.messages.withdraw(context)
-        self._boot = [context for context in self._boot if context.endpoint != partition.endpoint.id]
+        self.boot.withdraw(partition.endpoint.id)
 
-    def _ended(self, partition: SecurePartition) -> None:
-        """A partition stopped or starts over: it gives back what it has, and whoever waits for it is told."""
-        self._withdraw(partition)
+    def _abort_running(self, partition: SecurePartition, why: str) -> None:
+        """Its contexts that run now, on whatever core, end here."""
         for context in partition.contexts:
             if context.state is not ContextState.RUNNING:
                 continue
             if context.model is RuntimeModel.INIT:
-                self.switching.pause(context, ContextState.ABORTED, "aborted")
-                self.initialized(context.core)
+                self.switching.pause(context, ContextState.ABORTED, why)
+                self.boot.initialized(context.core)
             else:
                 self.messages.abort(context)
+
+    def _ended(self, partition: SecurePartition) -> None:
+        """A partition stopped or starts over: it gives back what it has, and whoever waits for it is told."""
+        self._withdraw(partition)
+        self._abort_running(partition, "aborted")
         self._memory.teardown(partition.endpoint)
         self.notifications.drop(partition.endpoint.id)
         partition.endpoint.mailbox.unmap()

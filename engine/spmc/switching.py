@@ -52,6 +52,10 @@ class Switching:
         self._managed_exit = managed_exit_intid
         self.leaving: Callable[[], None] = lambda: None
         """Called when control goes back to the normal world."""
+        self.settle: Callable[[PhysicalCore, Result | None], bool] = lambda _pcore, _result: False
+        """Asked before that, with what would be answered: True if the secure world has other plans for the core."""
+        self.is_on: Callable[[PhysicalCore], bool] = lambda _pcore: True
+        """Whether a core has power."""
         self._contexts: dict[int, Context] = {}
         """By identity of the vCPU object's place: endpoint << 16 | index."""
 
@@ -104,19 +108,27 @@ class Switching:
 
     def to_normal(self, pcore: PhysicalCore, result: Result | None) -> None:
         """Leave the secure world, unless a secure interrupt waits for an idle partition first."""
+        if self.settle(pcore, result):
+            return
         self.leaving()
         self._normal.return_to_normal(pcore, result)
+        self.signal_queued(pcore)
+
+    def signal_queued(self, pcore: PhysicalCore) -> None:
+        """A core is free, or went off: a secure interrupt that waited for that comes."""
         waiting = self._queued_for(pcore)
         if waiting is not None:
             self.signal(waiting)
 
     def _queued_for(self, pcore: PhysicalCore) -> Context | None:
-        """An idle context of this core whose enabled physical interrupt was queued."""
+        """An idle context with a queued physical interrupt that it enabled: of this core, or of no core that is on."""
         for context in self._contexts.values():
             interrupts = self._partitions[context.endpoint].interrupts
-            idle = context.state is ContextState.IDLE and context.core is pcore
+            idle = bool(interrupts.owned) and context.state is ContextState.IDLE
             if idle and interrupts.owned.intersection(interrupts.deliverable(context.index)):
-                return context
+                place = self._place(context)
+                if place is not None and pcore in (context.core, place):
+                    return context
         return None
 
     # --- Non-secure interrupts ---------------------------------------------------------------------
@@ -127,7 +139,7 @@ class Switching:
         if context is None or context.state is not ContextState.RUNNING:
             return
         chain = [context, *context.callers()]
-        if chain[-1].model in _UNINTERRUPTED:
+        if chain[-1].model in _UNINTERRUPTED or context.handles_power:
             return
         action = min(self._partitions[each.endpoint].manifest.ns_action for each in chain)
         if action is NsAction.SIGNALED:
@@ -181,9 +193,10 @@ class Switching:
 
         A running or preempted one sees its virtual interrupt by itself as soon as it runs (DEN0077A v1.2, 9.2).
         """
-        if context.state not in (ContextState.IDLE, ContextState.BLOCKED):
+        pcore = self._place(context)
+        if pcore is None or context.state not in (ContextState.IDLE, ContextState.BLOCKED):
             return
-        running = self.held(context.core)
+        running = self.held(pcore)
         if context.state is ContextState.BLOCKED:
             if running is not None and context in running.callers():
                 self.pause(running, ContextState.PREEMPTED, "preempted by a secure interrupt of its caller")
@@ -196,13 +209,21 @@ class Switching:
         context.interrupted = running
         context.model = RuntimeModel.SECURE_INTERRUPT
         pending = self._partitions[context.endpoint].interrupts.first(context.index)
-        self.enter(context, context.core, interrupt(0, 0, pending))
+        self.enter(context, pcore, interrupt(0, 0, pending))
+
+    def _place(self, context: Context) -> PhysicalCore | None:
+        """Where its interrupts come: its core or, while that is off and it is not pinned there, the first one on."""
+        if self.is_on(context.core):
+            return context.core
+        pinned = self._partitions[context.endpoint].manifest.contexts > 1
+        return None if pinned else next(filter(self.is_on, self._hypervisor.cores), None)
 
     def _gives_way(self, running: Context) -> bool:
         """Whether the interrupts of other partitions preempt what runs."""
         root = [running, *running.callers()][-1]
         other = self._partitions[running.endpoint].manifest.other_s_action
-        return root.model not in _UNINTERRUPTED and other is OtherAction.SIGNALED
+        stays = root.model in _UNINTERRUPTED or running.handles_power
+        return not stays and other is OtherAction.SIGNALED
 
     def handled(self, context: Context) -> None:
         """A context that a secure interrupt had started waits again: what it interrupted goes on."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.arch.paging import S2AP, PageState
+from engine.arch.psci import Function as Psci
+from engine.board.memory_map import RAM_BASE
 from engine.ffa.abi import Function, handle_of, id_pair, is_secure
 from engine.ffa.descriptors import EndpointAccess, MemoryRegion, pack, parse_retrieve
 from engine.ffa.memory import NORMAL_WB_ISH, UNSPECIFIED, Data, Instruction, Permissions
@@ -43,6 +45,8 @@ RO_NX, OPEN_NX = Permissions(Data.RO, Instruction.NX), Permissions(Data.UNSPECIF
 SENDS = {Kind.SHARE: Function.MEM_SHARE_32, Kind.LEND: Function.MEM_LEND_32, Kind.DONATE: Function.MEM_DONATE_32}
 SENDS_64 = {Kind.SHARE: Function.MEM_SHARE_64, Kind.LEND: Function.MEM_LEND_64, Kind.DONATE: Function.MEM_DONATE_64}
 ADDRESS = 0x0000_FFFF_FFFF_F000
+_SMC = 4
+"""Offset of an SMC in the payload, after which it stands still."""
 _BOOT = 4000
 """Instructions in which every partition has initialized on one core; cores take turns in long windows."""
 
@@ -67,7 +71,7 @@ class Standing:
     ) -> None:
         differ, intids = properties or {}, own or {}
         sps = [Sp(wait(Program()).b("wait"), differ.get(n, {}), intids.get(n, ())) for n in range(1, count + 1)]
-        guest = Guest(Program().label("still").emit(a.NOP).b("still"), vcpus=cores, el=2)
+        guest = Guest(_payload(cores, normal_interrupts), vcpus=cores, el=2)
         self.bench: SecureBench = secure(directory, sps, guest, cores=cores, secure=options)
         self.bench.run((_BOOT if cores == 1 else 10 * _BOOT) if initialized else 0)
         self.spmc = self.bench.spmc
@@ -143,6 +147,14 @@ class Standing:
         answer = self.raw(endpoint, function, *values, core=core)
         self.respond(endpoint, core=core)
         return answer
+
+    def psci(self, function: int, *values: int, core: int = 0) -> None:
+        """A PSCI call of the payload; then all go on for a while."""
+        registers = self.vcpu(HYPERVISOR, core).registers
+        for number, value in enumerate((function, *values)):
+            registers.x[number] = value
+        registers.pc = RAM_BASE + _SMC
+        self.bench.run(10 * _BOOT)
 
     def status(self, endpoint: int, function: int, *values: int, core: int = 0) -> int:
         """0 or the error code of a call."""
@@ -310,6 +322,17 @@ class Standing:
 def wish(kind: Kind) -> Permissions:
     """What a single receiver asks for: data as offered; instruction access where it has the region for itself."""
     return RW if kind is Kind.SHARE else RW_NX
+
+
+def _payload(cores: int, interrupts: Sequence[int]) -> Program:
+    """Turns all cores on, where they do nothing."""
+    program = Program().b("start").label("call").emit(a.smc()).label("still").emit(a.NOP).b("still").label("start")
+    assert program.offset("call") == _SMC
+    if interrupts:
+        enable_interrupts(program, *interrupts)
+    for core in range(1, cores):
+        program.call(Psci.CPU_ON, core, RAM_BASE + program.offset("still"), 0, conduit=a.smc())
+    return program.b("still")
 
 
 def status(registers: Sequence[int]) -> int:
