@@ -98,6 +98,7 @@ class _Builder:
         client = SecureClient(self.secure.spmd, self.memory, self._tables.take(), self._tables.take())
         relayer = FfaProxy(self.hypervisor, self.memory, section, client)
         self.secure.raise_sri = relayer.on_schedule_receiver
+        self.secure.spmc.manager.serve_relayer()
         return relayer
 
     def _raise_sri(self) -> None:

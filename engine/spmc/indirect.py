@@ -1,16 +1,16 @@
-"""MSG_SEND2 into the RX buffer of a partition, from another one or from the normal world (DEN0077A v1.2, 7.3, 15.1)."""
+"""MSG_SEND2 into the RX buffer of a partition or of the normal world (DEN0077A v1.2, 7.3, 15.1)."""
 
 from __future__ import annotations
 
 from engine.ffa.abi import is_secure
-from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
+from engine.ffa.errors import require_allowed, require_valid
 from engine.ffa.flags import SEND2_DELAY_SRI, PartitionProperty
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.registers import Result, success_32
 from engine.ffa.version import V1_1
 from engine.manager.buffers import fill_rx, read_tx
-from engine.manager.endpoint import Call
+from engine.manager.endpoint import Call, Endpoint
 from engine.spmc.notify import SecureNotifications
 from engine.spmc.secure_manager import SecureManager
 
@@ -33,11 +33,7 @@ class IndirectMessages:
         require_valid(sender != receiver, "a message to oneself")
         delay = bool(request.args[2] & SEND2_DELAY_SRI)
         require_valid(is_secure(sender) or not delay, "only SPs may delay the interrupt")
-        require_allowed(is_secure(receiver) or not is_secure(sender), "a message to the normal world")
-        partition = self._manager.partitions.get(receiver)
-        if partition is None:
-            raise FfaError(Code.INVALID_PARAMETERS, f"unknown receiver 0x{receiver:x}")
-        peer = partition.endpoint
+        peer = self._receiver(sender, receiver)
         if is_secure(sender):
             require_allowed(endpoint.properties & PartitionProperty.INDIRECT, "its manifest has no indirect messages")
         require_allowed(peer.properties & PartitionProperty.INDIRECT, "the receiver takes no indirect messages")
@@ -47,3 +43,12 @@ class IndirectMessages:
         fill_rx(self._manager, peer, packed, Filled(RxContent.MESSAGE, sender, len(packed)))
         self._notifications.rx_full(receiver, delay)
         return success_32()
+
+    def _receiver(self, sender: int, receiver: int) -> Endpoint:
+        """Who is sent to; between two endpoints of the normal world the SPMC has no part."""
+        partition = self._manager.partitions.get(receiver)
+        if partition is not None:
+            return partition.endpoint
+        require_valid(is_secure(sender) and not is_secure(receiver), f"unknown receiver 0x{receiver:x}")
+        require_allowed(receiver == self._manager.normal.id, f"0x{receiver:x} has no buffers")
+        return self._manager.normal

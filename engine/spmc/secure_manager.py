@@ -52,10 +52,14 @@ class SecureManager(Manager):
             space=NormalSpace(memory.normal, self.table),
             contexts=1,
             uuids=(),
-            properties=PartitionProperty(0),
+            properties=PartitionProperty.INDIRECT,
             mailbox=Mailbox(max_pages=config.max_buffer_pages),
         )
         self._endpoints: dict[int, Endpoint] = {PartitionId.HYPERVISOR: self.normal}
+
+    def serve_relayer(self) -> None:
+        """The normal world is a hypervisor that relays for its VMs, and is sent no messages itself."""
+        self.normal.properties = PartitionProperty(0)
 
     def add(self, partition: SecurePartition) -> None:
         """Make a partition known."""

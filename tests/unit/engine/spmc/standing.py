@@ -27,7 +27,7 @@ from engine.spmc.partition import SecurePartition
 from engine.spmc.states import ContextState
 from tests.support import assembler as a
 from tests.support.assembler import Program
-from tests.support.machines import Guest
+from tests.support.machines import Guest, enable_interrupts
 from tests.support.secure import SP_BASE, SP_SIZE, SecureBench, Sp, secure, wait
 
 SP1, SP2, SP3 = 0x8001, 0x8002, 0x8003
@@ -67,6 +67,7 @@ class Standing:
         own: Mapping[int, Sequence[int]] | None = None,
         cores: int = 1,
         initialized: bool = True,
+        normal_interrupts: Sequence[int] = (),
         **options: Any,
     ) -> None:
         differ, intids = properties or {}, own or {}

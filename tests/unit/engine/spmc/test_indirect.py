@@ -10,9 +10,9 @@ import pytest
 from engine.ffa.abi import Function
 from engine.ffa.errors import Code
 from engine.ffa.message import Message, pack_message, parse_message
-from engine.ffa.version import V1_0, V1_1, V1_2, Version
+from engine.ffa.version import V1_0, V1_1, V1_2, Negotiation, Version
 from engine.spmc.states import ContextState
-from tests.unit.engine.spmc.signalling import sri, take
+from tests.unit.engine.spmc.signalling import news, sri, take
 from tests.unit.engine.spmc.standing import (
     HYPERVISOR,
     NOBODY,
@@ -55,7 +55,10 @@ def received(machine: Standing, endpoint: int) -> Message:
     return parse_message(machine.read(machine.ram(endpoint) + RX, PAGE), machine.version(endpoint))
 
 
-@pytest.mark.parametrize(("sender", "receiver"), [(VM1, SP1), (VM2, SP2), (HYPERVISOR, SP1), (SP1, SP2), (SP2, SP1)])
+@pytest.mark.parametrize(
+    ("sender", "receiver"),
+    [(VM1, SP1), (VM2, SP2), (HYPERVISOR, SP1), (SP1, SP2), (SP2, SP1), (SP1, HYPERVISOR)],
+)
 def test_the_message_is_in_the_receivers_rx(machine: Standing, sender: int, receiver: int) -> None:
     payload = b"\xca\xfe\xba\xbe" * 9
     assert send(machine, sender, receiver, payload) == 0
@@ -107,9 +110,71 @@ def test_nobody_sends_in_anothers_name(machine: Standing) -> None:
     assert send(machine, VM1, SP1, caller=SP2) == INVALID
 
 
-def test_no_message_to_oneself_and_none_to_a_vm(machine: Standing) -> None:
+def test_no_message_to_oneself(machine: Standing) -> None:
     assert send(machine, SP1, SP1) == INVALID
+    assert send(machine, HYPERVISOR, HYPERVISOR) == INVALID
+
+
+def test_no_message_to_a_vm_that_has_no_buffers(machine: Standing) -> None:
     assert send(machine, SP1, VM1) == DENIED
+
+
+def test_messages_within_the_normal_world_are_not_the_spmcs(machine: Standing) -> None:
+    assert send(machine, VM1, HYPERVISOR) == INVALID
+    assert send(machine, VM1, VM2) == INVALID
+
+
+# --- to a payload that owns EL2 --------------------------------------------------------------------------
+
+
+def test_the_payload_gets_the_next_message_when_it_has_released_rx(machine: Standing) -> None:
+    assert send(machine, SP1, HYPERVISOR, b"first") == 0
+    assert send(machine, SP2, HYPERVISOR, b"second") == BUSY
+    assert machine.status(HYPERVISOR, Function.PARTITION_INFO_GET) == BUSY
+    assert received(machine, HYPERVISOR) == Message(SP1, HYPERVISOR, b"first")
+    assert machine.status(HYPERVISOR, RELEASE) == 0
+    assert send(machine, SP2, HYPERVISOR, b"second") == 0
+    assert received(machine, HYPERVISOR) == Message(SP2, HYPERVISOR, b"second")
+
+
+def test_no_message_to_a_payload_without_buffers(machine: Standing) -> None:
+    assert machine.status(HYPERVISOR, Function.RXTX_UNMAP) == 0
+    assert send(machine, SP1, HYPERVISOR) == DENIED
+    machine.map_buffers(HYPERVISOR)
+    assert send(machine, SP1, HYPERVISOR) == 0
+
+
+def test_a_payload_with_bitmaps_is_notified(machine: Standing) -> None:
+    assert machine.status(HYPERVISOR, Function.NOTIFICATION_BITMAP_CREATE, HYPERVISOR, 1) == 0
+    assert send(machine, SP1, HYPERVISOR) == 0
+    assert sri(machine)
+    assert [entry.endpoint for entry in news(machine)] == [HYPERVISOR]
+    assert take(machine, HYPERVISOR) == [0, 0, RX_FULL]
+
+
+def test_a_payload_without_bitmaps_is_not(machine: Standing) -> None:
+    assert send(machine, SP1, HYPERVISOR) == 0
+    assert not sri(machine)
+    assert received(machine, HYPERVISOR).payload == b"four"
+
+
+def test_a_message_to_the_payload_may_delay_the_sri(machine: Standing) -> None:
+    assert machine.status(HYPERVISOR, Function.NOTIFICATION_BITMAP_CREATE, HYPERVISOR, 1) == 0
+    machine.enter(SP1)
+    put(machine, SP1, Message(SP1, HYPERVISOR, b"x"))
+    assert status(machine.raw(SP1, SEND, 0, DELAY)) == 0
+    assert not sri(machine)
+    machine.respond(SP1)
+    assert sri(machine)
+
+
+def test_a_payload_of_v1_0_gets_none(machine: Standing) -> None:
+    machine.manager.normal.negotiation = Negotiation()
+    machine.negotiate(HYPERVISOR, V1_0)
+    assert send(machine, SP1, HYPERVISOR) == DENIED
+
+
+# --- what may be sent ------------------------------------------------------------------------------------
 
 
 def test_both_need_buffers(machine: Standing) -> None:
