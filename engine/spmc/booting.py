@@ -24,6 +24,8 @@ class Booting:
         self._switching = switching
         self._waiting: list[Context] = []
         """Those of each core in order."""
+        self._cores: set[int] = set()
+        """Indices of the cores on which one initializes now."""
         self.by_psci = False
         """The other cores are off until the normal world turns them on; else they are on from the start."""
         self.booted: Callable[[], None] = lambda: None
@@ -32,6 +34,7 @@ class Booting:
     def start(self, ordered: Iterable[Context]) -> None:
         """Power-on: these contexts are to initialize, on each core in this order."""
         self._waiting = list(ordered)
+        self._cores.clear()
         self.initialized(self._hypervisor.cores[0])
 
     def withdraw(self, endpoint: int) -> None:
@@ -46,10 +49,18 @@ class Booting:
         if pcore.held is None and not self._next(pcore):
             self._switching.signal_queued(pcore)
 
+    def settle(self, pcore: PhysicalCore) -> bool:
+        """A partition is done with a core. True if who initialized there failed while it waited for that."""
+        if pcore.index not in self._cores:
+            return False
+        self.initialized(pcore)
+        return True
+
     def initialized(self, pcore: PhysicalCore) -> None:
         """A core has no context that initializes: the next one of it begins, or its boot is over."""
         if self._next(pcore):
             return
+        self._cores.discard(pcore.index)
         self._hypervisor.release(pcore)
         if pcore is self._hypervisor.cores[0]:
             self._primary_done()
@@ -67,6 +78,7 @@ class Booting:
         for context in self._waiting:
             if context.core is pcore:
                 self._waiting.remove(context)
+                self._cores.add(pcore.index)
                 self._partitions[context.endpoint].prepare(context)
                 self._tell(context)
                 self._switching.enter(context, pcore, None)

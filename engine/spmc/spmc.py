@@ -64,7 +64,7 @@ class Spmc:
         self.switching.leaving = self.notifications.leaving
         self.boot = Booting(hypervisor, self.partitions, self.switching)
         self.power = PowerMessages(hypervisor, self.partitions, self.switching)
-        self.switching.settle = self.power.settle
+        self.switching.settle = self._settle
         self._memory = SecureMemory(self.manager)
         self.messages = Messages(
             self.partitions, self.switching, self.notifications.has_pending, self.boot.initialized, config.max_depth
@@ -212,6 +212,9 @@ class Spmc:
             self.partitions.values(), key=lambda each: (each.manifest.boot_order, each.endpoint.id)
         ):
             yield from partition.contexts
+
+    def _settle(self, pcore: PhysicalCore, result: Result | None) -> bool:
+        return self.boot.settle(pcore) or self.power.settle(pcore, result)
 
     def core_on(self, pcore: PhysicalCore) -> None:
         """The normal world turned a core on (PSCI CPU_ON): the secure world has it first."""

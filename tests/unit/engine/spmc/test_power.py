@@ -363,3 +363,20 @@ def test_a_context_of_one_core_does_not_keep_another_from_being_served(machine: 
     assert machine.run(SP1, 0, core=1) == Code.DENIED
     machine.respond(SP1, core=0)
     machine.respond(SP1, core=1)
+
+
+def test_a_partition_that_fails_while_it_waits_holds_up_nobody(tmp_path: Path) -> None:
+    """Its context asked SP2 for something while it initialized; SP2 answers when it has failed: SP3 is next."""
+    asks = Program().b("first").call(REQ32, id_pair(SP1, SP2), *(0,) * 6, conduit=a.smc()).label("first")
+    asks = wait(asks.call(Function.SECONDARY_EP_REGISTER_64, SP_BASE + IMAGE + SECOND, *(0,) * 6, conduit=a.smc()))
+    sps = [Sp(asks.b("wait"), WIDE), Sp(wait(Program()).loop()), Sp(server(2), WIDE)]
+    bench = two_cores(tmp_path, sps, payload(visit()))
+    assert [bench.context(1, 1).state, bench.context(2).state] == [S.BLOCKED, S.RUNNING]
+    bench.hypervisor.stop_vm(bench.sp(1), VmRunState.CRASHED, "test")
+    registers = bench.context(2).vcpu.registers
+    for number, value in enumerate((RESP32, id_pair(SP2, SP1), *(0,) * 6)):
+        registers.x[number] = value
+    assert bench.spmc.call(bench.context(2).vcpu, hvc=False)
+    bench.run(100_000)
+    assert bench.context(3, 1).state is S.IDLE
+    assert bench.word(DATA) == 0x77
