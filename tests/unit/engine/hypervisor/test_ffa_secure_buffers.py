@@ -14,6 +14,7 @@ from engine.ffa.memory import NORMAL_WB_ISH, Data, Permissions
 from engine.ffa.message import Message
 from engine.ffa.ranges import Composite, Range
 from engine.ffa.version import V1_0, V1_1, V1_2
+from engine.observe_ffa import ffa_view
 from tests.unit.engine.hypervisor.beside_secure import PAGES, RX, SP1, TX, VM1, VM2, BesideSecure
 from tests.unit.engine.hypervisor.relaying import status
 
@@ -119,6 +120,23 @@ def retrieve(machine: BesideSecure, borrower: int, owner: int, handle: int, at: 
     data = pack(region, V1_2)
     machine.manager.memory.write(machine.physical(borrower, TX), data)
     return machine.status(borrower, Function.MEM_RETRIEVE_REQ_32, len(data), len(data))
+
+
+def test_views_show_who_filled_rx(machine: BesideSecure) -> None:
+    def shown() -> tuple[str, str, int, int]:
+        view = ffa_view(machine.bench.system)
+        assert view is not None
+        part = next(each for each in view.partitions if each.id == VM2)
+        assert (part.tx, part.rx) == (machine.ram(VM2) + TX, machine.ram(VM2) + RX)
+        return part.rx_owner, part.rx_content, part.rx_sender, part.rx_size
+
+    assert shown() == ("producer", "", 0, 0)
+    assert machine.send(SP1, VM2) == 0
+    assert shown() == ("consumer", "message", SP1, 44)
+    assert machine.status(VM2, RELEASE) == 0
+    assert shown() == ("producer", "", 0, 0)
+    assert machine.send(VM1, VM2) == 0
+    assert shown() == ("consumer", "message", VM1, 44)
 
 
 # --- notifications -------------------------------------------------------------------------------------------
