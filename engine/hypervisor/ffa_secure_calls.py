@@ -87,14 +87,16 @@ class SecureCalls:
 
     def _on_both_sides(self, request: Call) -> Result | None:
         """Each manager keeps a bitmap for what its own side signals; both exist or neither does."""
+        bitmaps = self._relay.notifications.endpoints
+        before = bitmaps.get(request.caller)
         done = self._local[Function(request.args[0])](request)
         try:
             self._secure.notification(request.vcpu, request.args)
         except FfaError:
-            if request.args[0] == Function.NOTIFICATION_BITMAP_CREATE:
-                self._relay.notifications.destroy(request.caller)
+            if before is None:
+                del bitmaps[request.caller]
             else:
-                self._relay.notifications.create(request.caller, request.endpoint.contexts)
+                bitmaps[request.caller] = before
             raise
         return done
 

@@ -161,6 +161,17 @@ def test_a_vm_without_bitmaps_gets_the_message_all_the_same(machine: BesideSecur
     assert machine.received(VM2).payload == b"four"
 
 
+def test_bitmaps_that_cannot_be_destroyed_there_stay_as_they_are_here(machine: BesideSecure) -> None:
+    """A notification of the SPMC is pending: what another VM may signal is still bound."""
+    assert machine.status(VM2, CREATE, VM2, 1) == 0
+    assert machine.status(VM2, Function.NOTIFICATION_BIND, VM1 << 16 | VM2, 0, 4) == 0
+    assert machine.send(SP1, VM2) == 0
+    assert machine.status(VM2, DESTROY, VM2) == DENIED
+    assert machine.status(VM1, Function.NOTIFICATION_SET, VM1 << 16 | VM2, 0, 4) == 0
+    assert machine.status(VM2, GET, VM2, GetFlag.SPM | GetFlag.VM) == 0
+    assert machine.status(VM2, DESTROY, VM2) == 0
+
+
 # --- both managers know the buffers, or neither does -----------------------------------------------------------
 
 
