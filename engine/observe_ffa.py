@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.build import System
 from engine.ffa.abi import is_secure
+from engine.ffa.mailbox import Mailbox
 from engine.ffa.notification_state import Bitmap
 from engine.ffa.transactions import Borrower, Transaction
 from engine.hypervisor.ffa_stub_spmc import StubPartition
@@ -30,7 +31,10 @@ def ffa_view(system: System) -> FfaView | None:
     stubs = system.ffa.relay.stubs if system.ffa is not None else {}
     ids = sorted({id_ for manager in managers for id_ in manager.notifications.endpoints})
     return FfaView(
-        partitions=(*(_partition(each) for _, each in sorted(endpoints.items())), *map(_stub, stubs.values())),
+        partitions=(
+            *(_partition(each, _rx_state(system, each)) for _, each in sorted(endpoints.items())),
+            *map(_stub, stubs.values()),
+        ),
         transactions=tuple(_transaction(record) for _, record in sorted(_records(managers).items())),
         notifications=tuple(_notifications(id_, managers) for id_ in ids),
     )
@@ -59,9 +63,14 @@ def _with_secure_borrowers(known: Transaction, secure: Transaction) -> Transacti
     return known
 
 
-def _partition(endpoint: Endpoint) -> FfaPartitionView:
-    mailbox = endpoint.mailbox
-    buffers, filled = mailbox.buffers, mailbox.filled
+def _rx_state(system: System, endpoint: Endpoint) -> Mailbox:
+    """Whoever filled an RX knows what is in it: of a VM's that may have been the SPMC."""
+    there = None if system.secure is None else system.secure.spmc.manager.vms.get(endpoint.id)
+    return there.mailbox if there is not None and there.mailbox.full else endpoint.mailbox
+
+
+def _partition(endpoint: Endpoint, state: Mailbox) -> FfaPartitionView:
+    buffers, filled = endpoint.mailbox.buffers, state.filled
     return FfaPartitionView(
         id=endpoint.id,
         name=endpoint.name,
@@ -72,7 +81,7 @@ def _partition(endpoint: Endpoint) -> FfaPartitionView:
         tx=buffers.tx if buffers else 0,
         rx=buffers.rx if buffers else 0,
         buffer_pages=buffers.pages if buffers else 0,
-        rx_owner=mailbox.owner.value if buffers else "",
+        rx_owner=state.owner.value if buffers else "",
         rx_content=filled.content.value if filled else "",
         rx_sender=filled.sender if filled else 0,
         rx_size=filled.size if filled else 0,

@@ -104,11 +104,11 @@ class Mailbox:
     def check_fill(self, size: int, by: RxOwner = RxOwner.PRODUCER) -> Buffers:
         """Whether `by` may write `size` bytes to RX.
 
-        DENIED when there is none or a hypervisor holds it, BUSY while the endpoint has it, NO_MEMORY when too small.
+        DENIED when there is none, BUSY until the endpoint, or a hypervisor that took it, has released it, NO_MEMORY
+        when too small.
         """
         pair = self._pair(Code.DENIED)
-        require(not self.full, Code.BUSY, "the endpoint has not released its RX buffer")
-        require_allowed(self.owner is by, f"RX belongs to the {self.owner.value}")
+        require(self.owner is by, Code.BUSY, f"RX belongs to the {self.owner.value}")
         require(size <= pair.size, Code.NO_MEMORY, f"{size} bytes for a buffer of {pair.size}")
         return pair
 
@@ -116,10 +116,14 @@ class Mailbox:
         """RX was written and belongs to the endpoint."""
         self.owner, self.filled = RxOwner.CONSUMER, filled
 
-    def check_release(self) -> None:
-        """RX_RELEASE: DENIED when the endpoint does not have RX."""
+    def check_release(self, forwarded: bool = False) -> None:
+        """RX_RELEASE: DENIED when the endpoint does not have RX.
+
+        Where a hypervisor has `forwarded` it, what it acquired is released as well: it may have filled RX itself.
+        """
         self._pair(Code.DENIED)
-        require_allowed(self.full, "RX is not the endpoint's")
+        held = self.full or (forwarded and self.owner is RxOwner.FORWARDER)
+        require_allowed(held, "RX is not the endpoint's")
 
     def release(self) -> None:
         """RX is the producer's again."""

@@ -29,6 +29,7 @@ _MBZ: dict[Function, tuple[tuple[int, int], ...]] = {
     Function.RXTX_MAP_64: ((3, X & ~0x3F),),
     Function.RXTX_UNMAP: ((1, W),),
     Function.RX_RELEASE: ((1, W),),
+    Function.RX_ACQUIRE: ((1, W & ~0xFFFF),),
     Function.PARTITION_INFO_GET: ((5, W & ~1),),
     Function.PARTITION_INFO_GET_REGS: ((3, X & ~W), *((n, X) for n in range(4, WIDE))),
     Function.MSG_WAIT: ((1, W), (2, W & ~1), *((n, W) for n in range(3, NARROW))),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import NAMESPACE_OID, uuid5
 
 from engine.board.memory import Memory
@@ -12,7 +13,7 @@ from engine.config import FfaSection
 from engine.ffa.abi import FeatureId
 from engine.ffa.errors import Code, FfaError
 from engine.ffa.flags import PartitionProperty
-from engine.ffa.mailbox import Mailbox
+from engine.ffa.mailbox import Buffers, Mailbox
 from engine.ffa.notifications import Notifications
 from engine.ffa.partition_info import PartitionInfo
 from engine.ffa.transactions import HYPERVISOR_HANDLE, Policy, TransactionTable
@@ -45,6 +46,16 @@ class VmEndpoint(Endpoint):
     vm: Vm = field(kw_only=True)
 
 
+class OtherProducer(Protocol):
+    """Somebody else who fills RX buffers of VMs, and keeps whose they are."""
+
+    def acquire(self, endpoint: VmEndpoint) -> None:
+        """Take an RX, to fill it. BUSY while it is not free."""
+
+    def release(self, endpoint: VmEndpoint) -> None:
+        """An RX is free; cannot fail."""
+
+
 class Relay(Manager):
     """Endpoints, transactions and notifications of the NS-EL2 manager."""
 
@@ -65,6 +76,8 @@ class Relay(Manager):
         """What is known of the secure partitions, by id."""
         self._endpoints: dict[int, VmEndpoint] = {}
         self._of_vm: dict[str, VmEndpoint] = {}
+        self.other: OtherProducer | None = None
+        """The secure world, where there is one."""
 
     @property
     def endpoints(self) -> Mapping[int, VmEndpoint]:
@@ -110,6 +123,34 @@ class Relay(Manager):
         if found is None or wanted == caller or wanted not in self.visible(caller):
             raise FfaError(Code.INVALID_PARAMETERS, f"0x{wanted:x} is no VM that 0x{caller:x} may name")
         return found
+
+    @contextmanager
+    def filling(self, endpoint: Endpoint, size: int) -> Iterator[Buffers]:
+        buffers = endpoint.mailbox.check_fill(size)
+        if self.other is None:
+            yield buffers
+            return
+        vm = self._endpoints[endpoint.id]
+        self.other.acquire(vm)
+        try:
+            yield buffers
+        except FfaError:
+            self.other.release(vm)
+            raise
+
+    def empty_rx(self, vm: int) -> None:
+        """A VM waits for messages and gives its RX back, if it has it."""
+        endpoint = self._endpoints[vm]
+        if self.other is not None:
+            self.other.release(endpoint)
+        endpoint.mailbox.wait(retain=False)
+
+    def limit_buffers(self, pages: int) -> None:
+        """No VM's buffers may be larger than what the secure world takes; 0 for no limit."""
+        if pages:
+            self.max_buffer_pages = min(self.max_buffer_pages, pages)
+            for endpoint in self._endpoints.values():
+                endpoint.mailbox.max_pages = self.max_buffer_pages
 
     def vcpu(self, target: Target) -> Vcpu:
         """The vCPU that a target names."""

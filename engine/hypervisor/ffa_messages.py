@@ -121,7 +121,8 @@ class MessageCalls:
         state, retain = request.vcpu.ffa, request.args[2] & RETAIN_RX
         require_valid(not retain or request.endpoint.version >= V1_2, "RX is retained from v1.2 on")
         require_allowed(state.caller is None or state.function == Function.RUN, "a direct request waits for its answer")
-        request.endpoint.mailbox.wait(bool(retain))
+        if not retain:
+            self._relay.empty_rx(request.caller)
         self.chains.finish(request.vcpu, call(Function.MSG_WAIT, request.target.word))
         return self._idle(request)
 
@@ -169,8 +170,8 @@ class MessageCalls:
         peer = self._relay.peer(endpoint.id, message.receiver)
         require_allowed(peer.version >= V1_1, "the receiver does not speak v1.1")
         data = pack_message(message, peer.version)
-        peer.mailbox.check_fill(len(data))
-        fill_rx(self._relay, peer, data, Filled(RxContent.MESSAGE, endpoint.id, len(data)))
+        with self._relay.filling(peer, len(data)):
+            fill_rx(self._relay, peer, data, Filled(RxContent.MESSAGE, endpoint.id, len(data)))
         self._notify.rx_full(peer.id)
         return success_32()
 

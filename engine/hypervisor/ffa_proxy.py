@@ -18,6 +18,7 @@ from engine.hypervisor.ffa_memory import RelayedMemory
 from engine.hypervisor.ffa_messages import MessageCalls
 from engine.hypervisor.ffa_notify import PRIMARY, NotificationCalls
 from engine.hypervisor.ffa_secure import SecureClient
+from engine.hypervisor.ffa_secure_buffers import SecureBuffers
 from engine.hypervisor.ffa_secure_calls import SecureCalls
 from engine.manager.buffers import BufferCalls
 from engine.manager.discovery import DiscoveryCalls
@@ -54,8 +55,12 @@ class FfaProxy:
             **self._notify.handlers(),
             Function.RXTX_UNMAP: self._unmap,
         }
+        self._buffers: SecureBuffers | None = None
+        self._calls: SecureCalls | None = None
         if secure is not None:
-            calls = SecureCalls(self.relay, secure, dict(self._handlers), self._notify)
+            self.relay.other = self._buffers = SecureBuffers(self.relay, secure, dict(self._handlers))
+            self._handlers |= self._buffers.handlers()
+            calls = self._calls = SecureCalls(self.relay, secure, dict(self._handlers), self._notify)
             self._handlers |= calls.handlers()
             self.on_schedule_receiver = calls.on_schedule_receiver
         self._server = CallServer(self.relay, self._handlers, self._supported)
@@ -76,6 +81,7 @@ class FfaProxy:
         if self._secure is not None:
             vcpu = self.relay.endpoints[PRIMARY].vm.vcpus[0]
             self._secure.start(vcpu)
+            self.relay.limit_buffers(self._secure.max_buffer_pages(vcpu))
             self.relay.meet(self._secure.partitions(vcpu))
 
     def _supported(self, function: Function, _endpoint: Endpoint) -> bool:
@@ -94,6 +100,9 @@ class FfaProxy:
         endpoint = self.relay.of(vm)
         self._messages.teardown(endpoint)
         self._memory.teardown(endpoint)
+        if self._calls is not None and self._buffers is not None:
+            self._calls.drop(endpoint)
+            self._buffers.drop(endpoint)
         self.relay.notifications.teardown(endpoint.id)
         endpoint.mailbox.unmap()
         endpoint.negotiation = type(endpoint.negotiation)()

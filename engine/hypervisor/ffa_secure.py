@@ -13,7 +13,9 @@ from engine.arch.paging import PAGE
 from engine.board.memory import Memory
 from engine.ffa.abi import Function, PartitionId, handle_of, handle_words, is_64, is_secure, sender_of
 from engine.ffa.descriptors import HEADER_1_1, MemoryRegion, SendHead, pack, pack_send_head
+from engine.ffa.endpoint_buffers import EndpointBuffers
 from engine.ffa.errors import Code, FfaError, require_allowed
+from engine.ffa.flags import GetFlag
 from engine.ffa.partition_info import PartitionInfo, parse_regs_page
 from engine.ffa.ranges import CONSTITUENT, Composite, Range
 from engine.ffa.registers import NARROW, WIDE, Result, is_wide, success_32
@@ -29,6 +31,7 @@ _SENDS = {
     Kind.LEND: Function.MEM_LEND_32,
     Kind.DONATE: Function.MEM_DONATE_32,
 }
+_ALL_BITMAPS = GetFlag.SP | GetFlag.VM | GetFlag.SPM | GetFlag.HYPERVISOR
 _X = (1 << 64) - 1
 
 
@@ -85,6 +88,33 @@ class SecureClient:
                 break
             infos += found
         return infos
+
+    # --- buffers of VMs ---------------------------------------------------------------------------------
+
+    def map_buffers(self, vcpu: Vcpu, vm: int, tx: tuple[Range, ...], rx: tuple[Range, ...]) -> None:
+        """Register a VM's buffers, which lie at physical ranges."""
+        self._memory.write(self._tx, EndpointBuffers(vm, Composite(rx), Composite(tx)).pack())
+        self.call(vcpu, Function.RXTX_MAP_64)
+
+    def unmap_buffers(self, vcpu: Vcpu, vm: int) -> None:
+        """The SPMC forgets a VM's buffers; cannot fail where they are registered."""
+        self._spmd.call(vcpu, _registers(Function.RXTX_UNMAP, vm << 16))
+
+    def acquire_rx(self, vcpu: Vcpu, vm: int) -> None:
+        """Take a VM's RX, to fill it; DENIED while it is not free."""
+        self.call(vcpu, Function.RX_ACQUIRE, vm)
+
+    def release_rx(self, vcpu: Vcpu, vm: int) -> None:
+        """A VM released its RX; DENIED where it does not have it."""
+        self._granted(self._spmd.call(vcpu, _registers(Function.RX_RELEASE, vm), report=False))
+
+    def try_release_rx(self, vcpu: Vcpu, vm: int) -> None:
+        """RX of a VM is free, if it was not already."""
+        self._spmd.call(vcpu, _registers(Function.RX_RELEASE, vm), report=False)
+
+    def max_buffer_pages(self, vcpu: Vcpu) -> int:
+        """Most pages of a buffer that the SPMC takes; 0 for no limit."""
+        return self.call(vcpu, Function.FEATURES, Function.RXTX_MAP_64).values[2] >> 16
 
     # --- memory ---------------------------------------------------------------------------------------
 
@@ -160,6 +190,12 @@ class SecureClient:
     def notification(self, vcpu: Vcpu, args: Sequence[int]) -> Result:
         """A NOTIFICATION call of a VM, which names it by itself."""
         return self._at_once(Function(args[0]), self._spmd.call(vcpu, tuple(args[:NARROW]), report=False))
+
+    def drop_notifications(self, vcpu: Vcpu, vm: int, vcpus: int) -> None:
+        """A VM ended: its bitmaps go, for which what is pending in them is taken first."""
+        for index in range(vcpus):
+            self._spmd.call(vcpu, _registers(Function.NOTIFICATION_GET, index << 16 | vm, int(_ALL_BITMAPS)), False)
+        self._spmd.call(vcpu, _registers(Function.NOTIFICATION_BITMAP_DESTROY, vm), False)
 
 
 def _registers(function: Function, *values: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from engine.ffa.message import SHOWN, pack_message, parse_message
 from engine.ffa.notification_info import IdList, capacity, pack_info, unpack_info
 from engine.ffa.registers import Result, is_wide, success_32, success_64
 from engine.ffa.version import V1_2
-from engine.hypervisor.ffa_endpoints import Relay
+from engine.hypervisor.ffa_endpoints import Relay, VmEndpoint
 from engine.hypervisor.ffa_notify import PRIMARY, NotificationCalls
 from engine.hypervisor.ffa_secure import SecureClient, goes_there
 from engine.manager.buffers import read_tx
@@ -87,14 +87,16 @@ class SecureCalls:
 
     def _on_both_sides(self, request: Call) -> Result | None:
         """Each manager keeps a bitmap for what its own side signals; both exist or neither does."""
+        bitmaps = self._relay.notifications.endpoints
+        before = bitmaps.get(request.caller)
         done = self._local[Function(request.args[0])](request)
         try:
             self._secure.notification(request.vcpu, request.args)
         except FfaError:
-            if request.args[0] == Function.NOTIFICATION_BITMAP_CREATE:
-                self._relay.notifications.destroy(request.caller)
+            if before is None:
+                del bitmaps[request.caller]
             else:
-                self._relay.notifications.create(request.caller, request.endpoint.contexts)
+                bitmaps[request.caller] = before
             raise
         return done
 
@@ -135,6 +137,12 @@ class SecureCalls:
         self._news = [entry for entry in self._news if entry not in told]
         registers = pack_info(told, True, wide)
         return success_64(*registers) if wide else success_32(*registers)
+
+    def drop(self, endpoint: VmEndpoint) -> None:
+        """A VM ended: the SPMC keeps no bitmaps for it, so that it may create them again."""
+        self._news = [entry for entry in self._news if entry.endpoint != endpoint.id]
+        if endpoint.id in self._relay.notifications.endpoints:
+            self._secure.drop_notifications(endpoint.vm.vcpus[0], endpoint.id, endpoint.contexts)
 
     def on_schedule_receiver(self) -> None:
         """The SRI of the secure world: ask what is pending, tell the VMs concerned, and the primary one of the rest."""

@@ -89,8 +89,9 @@ class DiscoveryCalls:
         if call.args[5] & COUNT_ONLY:
             return success_32(len(infos))
         data = pack_infos(infos, endpoint.version)
-        endpoint.mailbox.check_fill(len(data))
-        fill_rx(self._manager, endpoint, data, Filled(RxContent.PARTITION_INFO, PartitionId.HYPERVISOR, len(data)))
+        filled = Filled(RxContent.PARTITION_INFO, PartitionId.HYPERVISOR, len(data))
+        with self._manager.filling(endpoint, len(data)):
+            fill_rx(self._manager, endpoint, data, filled)
         self._manager.work.received = data
         size = descriptor_size(endpoint.version)
         return success_32(len(infos), size if size > 8 else 0)

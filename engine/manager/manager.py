@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from engine.board.memory import Memory
+from engine.ffa.mailbox import Buffers
 from engine.ffa.notifications import Notifications
 from engine.ffa.partition_info import PartitionInfo
 from engine.ffa.registers import Result
@@ -61,6 +62,11 @@ class Manager(ABC):
     @abstractmethod
     def feature_intid(self, caller: int, feature: int) -> int | None:
         """The INTID of a feature id, None where the caller has it not."""
+
+    @contextmanager
+    def filling(self, endpoint: Endpoint, size: int) -> Iterator[Buffers]:
+        """An RX buffer may be written in here, `size` bytes of it; raises FfaError as `Mailbox.check_fill` does."""
+        yield endpoint.mailbox.check_fill(size)
 
     # --- what a call does beyond its registers ----------------------------------------------------
 

@@ -189,13 +189,13 @@ class MemoryCalls:
         request = parse_retrieve(data, endpoint.version)
         plan = check_retrieve(self._table, request, endpoint.id)
         answer = pack(response(plan, endpoint.version >= V1_1), endpoint.version)
-        window = endpoint.mailbox.check_fill(0).size
         self._outgoing.check_begin(endpoint.id, len(answer))
-        self._map(endpoint, plan)
-        self._retrieved(plan)
-        outgoing = self._outgoing.begin(endpoint.id, plan.transaction.handle, answer, window)
-        self._manager.work.received = answer
-        self._deliver(endpoint, outgoing.fragment)
+        with self._manager.filling(endpoint, 0) as buffers:
+            self._map(endpoint, plan)
+            self._retrieved(plan)
+            outgoing = self._outgoing.begin(endpoint.id, plan.transaction.handle, answer, buffers.size)
+            self._manager.work.received = answer
+            self._deliver(endpoint, outgoing.fragment)
         if outgoing.complete:
             self._outgoing.abandon(endpoint.id)
         return call(Function.MEM_RETRIEVE_RESP, len(answer), len(outgoing.fragment))
@@ -222,9 +222,9 @@ class MemoryCalls:
         """FRAG_RX: handle in w1 and w2, offset in w3."""
         endpoint, handle = request.endpoint, handle_of(request.args[1], request.args[2])
         outgoing = self._outgoing.check_next(endpoint.id, handle, request.args[3])
-        endpoint.mailbox.check_fill(len(outgoing.fragment))
-        self._outgoing.advance(outgoing)
-        self._deliver(endpoint, outgoing.fragment)
+        with self._manager.filling(endpoint, len(outgoing.fragment)):
+            self._outgoing.advance(outgoing)
+            self._deliver(endpoint, outgoing.fragment)
         return call(Function.MEM_FRAG_TX, *handle_words(handle), len(outgoing.fragment))
 
     def _deliver(self, endpoint: Endpoint, fragment: bytes) -> None:

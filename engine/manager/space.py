@@ -103,6 +103,8 @@ class NormalSpace:
         self._table = table
         self._given: set[int] = set()
         """Pages it donated."""
+        self.buffers: dict[int, tuple[Range, ...]] = {}
+        """RX/TX buffers that a hypervisor registered for its VMs."""
 
     def inspect(self, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
         mapped = all(self._memory.contains(piece.address, piece.pages * PAGE) for piece in ranges)
@@ -112,9 +114,10 @@ class NormalSpace:
         return OwnerPages(exclusive=free and self._untied(ranges))
 
     def _untied(self, ranges: Sequence[Range]) -> bool:
-        """Whether no page is in a transaction of the normal world, or was given away by one."""
+        """Whether no page is in a transaction of the normal world, was given away by one, or is a VM's buffer."""
         records = (record for record in self._table.records.values() if not is_secure(record.owner))
         tied = [piece for record in records for piece in record.ranges]
+        tied += [piece for pair in self.buffers.values() for piece in pair]
         free = not any(piece.overlaps(other) for piece in ranges for other in tied)
         return free and self._given.isdisjoint(self.physical(ranges))
 
@@ -123,7 +126,7 @@ class NormalSpace:
 
     def check_exclusive(self, piece: Range) -> None:
         require_valid(self._memory.contains(piece.address, piece.pages * PAGE), f"{piece} is not Non-secure memory")
-        require_allowed(self._untied([piece]), f"{piece} is in a memory transaction")
+        require_allowed(self._untied([piece]), f"{piece} is in a memory transaction or a buffer")
 
     def plan_access(self, ranges: Sequence[Range], access: Access) -> Change:
         """There are no tables; what is donated belongs to the secure world from then on."""

@@ -1,9 +1,9 @@
-"""MSG_SEND2 into the RX buffer of a partition or of the normal world (DEN0077A v1.2, 7.3, 15.1)."""
+"""MSG_SEND2 into the RX buffer of a partition, or of somebody in the normal world (DEN0077A v1.2, 7.3, 15.1)."""
 
 from __future__ import annotations
 
 from engine.ffa.abi import is_secure
-from engine.ffa.errors import require_allowed, require_valid
+from engine.ffa.errors import Code, FfaError, require_allowed, require_valid
 from engine.ffa.flags import SEND2_DELAY_SRI, PartitionProperty
 from engine.ffa.mailbox import Filled, RxContent
 from engine.ffa.message import SHOWN, pack_message, parse_message
@@ -50,5 +50,7 @@ class IndirectMessages:
         if partition is not None:
             return partition.endpoint
         require_valid(is_secure(sender) and not is_secure(receiver), f"unknown receiver 0x{receiver:x}")
-        require_allowed(receiver == self._manager.normal.id, f"0x{receiver:x} has no buffers")
-        return self._manager.normal
+        peer = self._manager.normal if receiver == self._manager.normal.id else self._manager.vms.get(receiver)
+        if peer is None:
+            raise FfaError(Code.DENIED, f"0x{receiver:x} has no buffers")
+        return peer

@@ -46,10 +46,13 @@ class SecureManager(Manager):
         )
         self.config = config
         self.partitions: dict[int, SecurePartition] = {}
+        self.vms: dict[int, Endpoint] = {}
+        """VMs whose hypervisor registered their buffers; nothing else is known of them."""
+        self.normal_space = NormalSpace(memory.normal, self.table)
         self.normal = Endpoint(
             id=PartitionId.HYPERVISOR,
             name="normal world",
-            space=NormalSpace(memory.normal, self.table),
+            space=self.normal_space,
             contexts=1,
             uuids=(),
             properties=PartitionProperty.INDIRECT,
@@ -65,6 +68,11 @@ class SecureManager(Manager):
         """Make a partition known."""
         self.partitions[partition.endpoint.id] = partition
         self._endpoints[partition.endpoint.id] = partition.endpoint
+
+    def forget_buffers(self, vm: int) -> None:
+        """A VM's buffers are no longer registered."""
+        del self.vms[vm]
+        del self.normal_space.buffers[vm]
 
     @property
     def endpoints(self) -> Mapping[int, Endpoint]:

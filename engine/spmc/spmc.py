@@ -37,6 +37,7 @@ from engine.spmc.power import PowerMessages
 from engine.spmc.secure_manager import SecureManager
 from engine.spmc.states import ContextState, RuntimeModel, check_allowed
 from engine.spmc.switching import NormalWorld, Switching
+from engine.spmc.vm_buffers import VmBuffers
 
 if TYPE_CHECKING:
     from engine.hypervisor.hypervisor import Hypervisor
@@ -105,12 +106,12 @@ class Spmc:
 
     def _normal_handlers(self) -> Handlers:
         discovery = DiscoveryCalls(self.manager, self._of_normal_has).handlers()
+        own = {**BufferCalls(self.manager).handlers(), Function.RXTX_UNMAP: self._unmap}
         return {
             **discovery,
-            **BufferCalls(self.manager).handlers(),
+            **VmBuffers(self.manager, own).handlers(),
             **self._memory.from_normal(),
             **self.notifications.from_normal(),
-            Function.RXTX_UNMAP: self._unmap,
             Function.MSG_SEND2: self._indirect.send,
             Function.RUN: lambda request: self.messages.run_from_normal(request.vcpu.pcore, request.args),
             **dict.fromkeys(REQUESTS, self._request_from_normal),
@@ -197,6 +198,8 @@ class Spmc:
         self.manager.table.records.clear()
         self.manager.table.reserved.clear()
         self.manager.normal.mailbox.unmap()
+        for vm in list(self.manager.vms):
+            self.manager.forget_buffers(vm)
         self.manager.normal.negotiation = type(self.manager.normal.negotiation)()
         for pcore in self._hypervisor.cores:
             pcore.held = pcore.caller = None

@@ -41,7 +41,7 @@ static void features(void)
 
     for (unsigned i = 0; i < ARRAY_SIZE(served); i++)
         expect_code(feature(served[i]), FFA_OK);
-    expect_code(feature(FFA_RX_ACQUIRE), FFA_NOT_SUPPORTED);
+    expect_code(feature(FFA_RX_ACQUIRE), owns_el2 ? FFA_OK : FFA_NOT_SUPPORTED); /* for the hypervisor of VMs */
     expect_code(feature(FFA_NORMAL_WORLD_RESUME), FFA_NOT_SUPPORTED);
     expect_code(feature(UNUSED_FUNCTION), FFA_NOT_SUPPORTED);
     expect(feature(FFA_RXTX_MAP_64).x[2], 1 << 16);

@@ -128,7 +128,9 @@ def test_release_returns_to_the_partition(machine: Standing) -> None:
 def test_only_the_physical_instance_names_a_vm(machine: Standing) -> None:
     machine.map_buffers(HYPERVISOR, SP1)
     assert machine.status(SP1, UNMAP, SP1 << 16) == INVALID
-    assert machine.status(HYPERVISOR, UNMAP, VM1 << 16) == 0
+    assert machine.status(HYPERVISOR, UNMAP, VM1 << 16) == INVALID
+    assert machine.status(HYPERVISOR, UNMAP, VM1) == INVALID
+    assert machine.status(HYPERVISOR, UNMAP) == 0
 
 
 def test_unmapping_forgets_what_rx_held(machine: Standing) -> None:
