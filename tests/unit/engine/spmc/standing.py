@@ -69,8 +69,12 @@ class Standing:
         payload = enable_interrupts(Program(), *normal_interrupts) if normal_interrupts else Program()
         payload.label("still").emit(a.NOP).b("still")
         guest = Guest(payload, vcpus=cores, el=2)
-        self.bench: SecureBench = secure(directory, sps, guest, cores=cores, secure=options)
-        self.bench.run(_BOOT if cores == 1 else 10 * _BOOT)
+        bench = secure(directory, sps, guest, cores=cores, secure=options)
+        self.stand(bench.run(_BOOT if cores == 1 else 10 * _BOOT))
+
+    def stand(self, bench: SecureBench) -> None:
+        """Take a machine whose partitions have initialized."""
+        self.bench = bench
         self.spmc = self.bench.spmc
         secure_world = self.bench.system.secure
         assert secure_world is not None
