@@ -186,7 +186,9 @@ class Sharing(RuleBasedStateMachine):
         asked = Data.UNSPECIFIED if kind is Kind.DONATE else data
         s = Send(kind, caller, forged if twist == "sender" else caller, receivers, pages, asked)
         number = self.check_send(s)
-        for each in receivers[:takers] if number is not None else ():
+        if number is None:
+            return
+        for each in receivers[:takers]:
             wanted = proper(self.model.deals[number], Data.UNSPECIFIED, None)
             self.check_retrieve(Retrieve(each, number, caller, receivers, wanted))
 
