@@ -83,18 +83,36 @@ class RelayedMemory(MemoryCalls):
             raise
 
     def check_room(self, vcpu: Vcpu) -> None:
-        """Make room: nobody tells the hypervisor when a donation is retrieved."""
-        donated = [record for record in self._table.records.values() if record.kind is Kind.DONATE]
-        for record in donated:
-            if _secure_borrowers(record) and not self._secure.knows(vcpu, record.handle):
-                self._table.replace(record.handle, None)
+        """Make room: nobody tells the hypervisor when a donation is retrieved, or an ended VM's memory given back."""
+        for record in list(self._table.records.values()):
+            if record.kind is Kind.DONATE and _secure_borrowers(record):
+                if not self._secure.knows(vcpu, record.handle):
+                    self._table.replace(record.handle, None)
+            elif record.orphaned and any(borrower.has_access for borrower in _secure_borrowers(record)):
+                self._collect(vcpu, record)
+
+    def _collect(self, vcpu: Vcpu, record: Transaction) -> None:
+        """An ended VM's memory is its again once no partition has it, and no VM either."""
+        try:
+            self._secure.reclaim(vcpu, record.handle, 0)
+        except FfaError:
+            return
+        for borrower in _secure_borrowers(record):
+            left = replace(borrower, state=BorrowerState.RELINQUISHED, granted=None)
+            record = record.with_borrower(left)
+        if record.in_use:
+            self._table.replace(record.handle, record)
+            return
+        self._restore(record)
+        self._table.replace(record.handle, None)
 
     def teardown(self, endpoint: VmEndpoint) -> None:  # type: ignore[override]
-        """What partitions still hold of an ended VM stays theirs; the rest comes back."""
+        """What partitions still hold of an ended VM stays theirs until they give it back; the rest comes back."""
         for record in self._table.owned_by(endpoint.id):
             if _secure_borrowers(record) and not record.orphaned:
                 self._end(endpoint, record)
         super().teardown(endpoint)
+        self.check_room(endpoint.vm.vcpus[0])
 
     def _end(self, endpoint: VmEndpoint, record: Transaction) -> None:
         try:

@@ -73,8 +73,12 @@ class Standing:
         differ, intids = properties or {}, own or {}
         sps = [Sp(wait(Program()).b("wait"), differ.get(n, {}), intids.get(n, ())) for n in range(1, count + 1)]
         guest = Guest(_payload(cores, normal_interrupts), vcpus=cores, el=2)
-        self.bench: SecureBench = secure(directory, sps, guest, cores=cores, secure=options)
-        self.bench.run((_BOOT if cores == 1 else 10 * _BOOT) if initialized else 0)
+        bench = secure(directory, sps, guest, cores=cores, secure=options)
+        self.stand(bench.run((_BOOT if cores == 1 else 10 * _BOOT) if initialized else 0))
+
+    def stand(self, bench: SecureBench) -> None:
+        """Take a machine whose partitions have initialized."""
+        self.bench = bench
         self.spmc = self.bench.spmc
         secure_world = self.bench.system.secure
         assert secure_world is not None
