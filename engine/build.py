@@ -30,6 +30,7 @@ from engine.images.placement import load_guest
 from engine.monitor.core_power import CorePower
 from engine.monitor.payload import Payload
 from engine.monitor.payload_traps import PayloadTraps
+from engine.views import VcpuState
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class _Builder:
             return VcpuPower(self.hypervisor)
         spmc = self.secure.spmc
         power = CorePower(self.hypervisor, spmc)
+        self.hypervisor.reset_vm = self._reset_board
         spmc.boot.by_psci = True
         spmc.switching.is_on = power.is_on
         spmc.power.gone = power.gone
@@ -113,6 +115,13 @@ class _Builder:
             self.hypervisor.power_on()
         else:
             self.secure.power_on(self._enter_normal_world)
+
+    def _reset_board(self, payload: Partition, _why: str) -> None:
+        """SYSTEM_RESET by whoever owns EL2 is the board's: the secure world starts over, too (DEN0022 5.1.9)."""
+        for vcpu in payload.vcpus:
+            vcpu.state = VcpuState.OFF
+        self.hypervisor.catch_up(self.hypervisor.now)
+        self.power_on()
 
     def _enter_normal_world(self) -> None:
         self.events.emit(self._bl33())

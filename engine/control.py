@@ -76,8 +76,10 @@ class Control:
         vcpu.vm.interrupts.inject(intid, vcpu_index)
 
     def reset(self, vm_name: str) -> None:
-        """Cold reset of one VM."""
+        """Cold reset of one VM; of the board where it owns EL2. ControlError for a secure partition."""
         vm = self.vm(vm_name)
+        if vm.secure:
+            raise ControlError(f"{vm_name} is secure: it starts over only when the board does")
         self._record("reset", vm)
         self.system.hypervisor.reset_vm(vm, "reset")
 

@@ -48,6 +48,8 @@ class Hypervisor:
         self.partitions: list[Partition] = []
         self.secure: SecureWorld | None = None
         """Who decides what Non-secure interrupts do while a core is in the secure world."""
+        self.reset_vm: Callable[[Partition, str], None] = self.start_vm
+        """Cold reset of a VM, between slices: of the whole board where a payload owns EL2."""
         self._active: PhysicalCore | None = None
         self._turn_of: PhysicalCore | None = None
         self._horizon = 0
@@ -122,7 +124,7 @@ class Hypervisor:
             earliest = self.idle_until
             if earliest >= until:
                 if until < NO_LIMIT:
-                    self._catch_up(until)
+                    self.catch_up(until)
                 return
             pcore = self._turn()
             horizon = min(self._horizon, until) if len(self.cores) == 1 else self._horizon
@@ -150,7 +152,8 @@ class Hypervisor:
             self._switch(pcore, vcpu)
         self._run_slice(pcore, vcpu, 1)
 
-    def _catch_up(self, until: int) -> None:
+    def catch_up(self, until: int) -> None:
+        """Nobody has anything to do before `until` (cycles)."""
         for pcore in self.cores:
             pcore.cycles = max(pcore.cycles, until)
 
@@ -265,7 +268,7 @@ class Hypervisor:
         if executed and not faulted:
             vcpu.faults_in_a_row = 0
         if vm.reset_requested:
-            self.reset_vm(vm)
+            self.reset_vm(vm, "")
         self._active = None
 
     # --- interrupts --------------------------------------------------------------------------------
@@ -417,7 +420,7 @@ class Hypervisor:
             vcpu.state = VcpuState.OFF
         vm.core.stop()
 
-    def reset_vm(self, vm: Partition, why: str = "") -> None:
+    def start_vm(self, vm: Partition, why: str = "") -> None:
         """Cold reset, between slices."""
         vm.power_on()
         self._emit(VmState(self.now, vm.name, -1, "started", why))
@@ -433,7 +436,7 @@ class Hypervisor:
         """Start every VM."""
         for vm in self.partitions:
             if not vm.secure:
-                self.reset_vm(vm)
+                self.start_vm(vm)
 
     def _emit(self, event: Event) -> None:
         self.events.emit(event)

@@ -149,6 +149,21 @@ class Stage2:
             self.invalidate()
             self.tables.give_back(table)
 
+    def clear(self) -> None:
+        """Map nothing, and give back all tables but the root."""
+        tables = list(self._tables_below(self.root, START_LEVEL))
+        self.memory.fill_zero(self.root, PAGE)
+        self.invalidate()
+        for table in tables:
+            self.tables.give_back(table)
+
+    def _tables_below(self, table: int, level: int) -> Iterator[int]:
+        for n in range(ENTRIES):
+            descriptor = self.memory.read_u64(table + 8 * n)
+            if is_table(descriptor, level):
+                yield from self._tables_below(descriptor & ADDRESS_MASK, level + 1)
+                yield descriptor & ADDRESS_MASK
+
     def walk(self, ipa: int) -> list[WalkStep]:
         """The entries that a walk of an IPA looks at; none for an IPA that is too wide."""
         if ipa >> IPA_BITS:

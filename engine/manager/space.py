@@ -106,6 +106,11 @@ class NormalSpace:
         self.buffers: dict[int, tuple[Range, ...]] = {}
         """RX/TX buffers that a hypervisor registered for its VMs."""
 
+    def reset(self) -> None:
+        """All of it is the normal world's again."""
+        self._given.clear()
+        self.buffers.clear()
+
     def inspect(self, ranges: Sequence[Range], reserved: Sequence[Range]) -> OwnerPages:
         mapped = all(self._memory.contains(piece.address, piece.pages * PAGE) for piece in ranges)
         if not mapped:

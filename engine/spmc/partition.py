@@ -84,7 +84,6 @@ class SecurePartition(Partition):
             Context(loaded.id, index, self.add_vcpu(cores[index % len(cores)]))
             for index in range(self.manifest.contexts)
         )
-        self._map()
 
     def fresh_negotiation(self) -> Negotiation:
         """Until it asks by FFA_VERSION, it speaks the version that its manifest says (DEN0077A v1.2, 5.2)."""
@@ -109,6 +108,8 @@ class SecurePartition(Partition):
 
     def power_on(self) -> None:
         self.cold_reset()
+        self.stage2.clear()
+        self._map()
         self.load_images()
         self.secondary_entry = None
         for context in self.contexts:

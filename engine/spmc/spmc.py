@@ -18,7 +18,7 @@ from engine.ffa.abi import (
 )
 from engine.ffa.errors import Code, FfaError, code_name, require_allowed, require_valid
 from engine.ffa.registers import Result, call, success_32
-from engine.ffa.version import V1_2
+from engine.ffa.version import V1_2, Negotiation
 from engine.machine_file import SecureSection
 from engine.manager.buffers import BufferCalls
 from engine.manager.discovery import DiscoveryCalls
@@ -195,19 +195,32 @@ class Spmc:
 
     def power_on(self) -> None:
         """Start all partitions over, in boot order; the normal world starts after those of the primary core."""
-        self.manager.table.records.clear()
-        self.manager.table.reserved.clear()
-        self.manager.normal.mailbox.unmap()
-        for vm in list(self.manager.vms):
-            self.manager.forget_buffers(vm)
-        self.manager.normal.negotiation = type(self.manager.normal.negotiation)()
-        for pcore in self._hypervisor.cores:
-            pcore.held = pcore.caller = None
+        self._forget_calls()
+        self._forget_normal_world()
         for partition in self.partitions.values():
             partition.power_on()
         self.notifications.reset()
         self.power.reset()
         self.boot.start(self._in_boot_order())
+
+    def _forget_calls(self) -> None:
+        """Whatever was under way is over, and nobody is told."""
+        for pcore in self._hypervisor.cores:
+            pcore.held, pcore.caller, pcore.normal_interrupt = None, None, False
+        for partition in self.partitions.values():
+            for context in partition.contexts:
+                context.forget()
+                context.restart()
+
+    def _forget_normal_world(self) -> None:
+        """No memory is shared, no buffers are known, no version is agreed on."""
+        self._memory.abandon_normal()
+        self.manager.table.records.clear()
+        self.manager.table.reserved.clear()
+        self.manager.normal.mailbox.unmap()
+        self.manager.vms.clear()
+        self.manager.normal_space.reset()
+        self.manager.normal.negotiation = Negotiation()
 
     def _in_boot_order(self) -> Iterator[Context]:
         """All contexts; those of one core are in the order in which they initialize and hear of its power."""

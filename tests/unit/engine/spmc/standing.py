@@ -75,18 +75,18 @@ class Standing:
         guest = Guest(_payload(cores, normal_interrupts), vcpus=cores, el=2)
         bench = secure(directory, sps, guest, cores=cores, secure=options)
         self.stand(bench.run((_BOOT if cores == 1 else 10 * _BOOT) if initialized else 0))
+        if initialized:
+            contexts = [each for sp in self.spmc.partitions.values() for each in sp.contexts]
+            assert all(each.state is ContextState.IDLE for each in contexts)
 
     def stand(self, bench: SecureBench) -> None:
-        """Take a machine whose partitions have initialized."""
+        """Take a machine that was made elsewhere."""
         self.bench = bench
         self.spmc = self.bench.spmc
         secure_world = self.bench.system.secure
         assert secure_world is not None
         self.spmd = secure_world.spmd
         self.manager = self.spmc.manager
-        if initialized:
-            contexts = [each for sp in self.spmc.partitions.values() for each in sp.contexts]
-            assert all(each.state is ContextState.IDLE for each in contexts)
 
     # --- who there is ------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from engine.ffa.errors import Code
 from engine.ffa.message import Message, parse_message
 from engine.ffa.ranges import Composite, Range
 from engine.ffa.version import V1_2
+from tests.unit.engine.spmc.signalling import news, sri, take
 from tests.unit.engine.spmc.standing import HYPERVISOR, NORMAL_RAM, PAGE, RX, SP1, SP2, TX, VM1, VM2, Standing, status
 from tests.unit.engine.spmc.test_indirect import RX_FULL, send
-from tests.unit.engine.spmc.test_notifications import news, sri, take
 
 INVALID, DENIED, BUSY, NO_MEMORY = Code.INVALID_PARAMETERS, Code.DENIED, Code.BUSY, Code.NO_MEMORY
 MAP, UNMAP = Function.RXTX_MAP_64, Function.RXTX_UNMAP
