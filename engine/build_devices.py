@@ -31,6 +31,7 @@ def attach_devices(
                 owner.bus.attach(base, device)
         except ValueError as error:
             raise ConfigError(config.file, f"{key}.base", f"expected a free place ({error})") from None
+        owner.alarms = (*owner.alarms, alarm)
         owner.vcpus[0].pcore.alarms.append(alarm)
 
 

@@ -58,6 +58,9 @@ class Alarm(Protocol):
     def next_match_ns(self) -> int | None:
         """Virtual time of the next interrupt in nanoseconds, None while there will be none."""
 
+    def reset(self) -> None:
+        """Registers as after a cold reset."""
+
     def poll(self) -> None:
         """That time may have come."""
 
@@ -195,6 +198,8 @@ class Partition(ABC):
         self.interrupts.reset()
         if self.uart is not None:
             self.uart.reset()
+        for alarm in self.alarms:
+            alarm.reset()
         for vcpu in self.vcpus:
             vcpu.state = VcpuState.OFF
             self.reset_vcpu(vcpu, 0, 0)

@@ -79,7 +79,6 @@ class Vm(Partition):
     def power_on(self) -> None:
         self.cold_reset()
         self.load_images()
-        self.rtc.reset()
         self.reset_vcpu(self.vcpus[0], self.images.entry, self.images.dtb)
         self.vcpus[0].state = VcpuState.READY
         self.vcpus[0].started = True

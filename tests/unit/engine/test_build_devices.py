@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.arch.psci import Function as Psci
 from engine.arch.sysreg import SysReg
 from engine.board import memory_map
 from engine.config import ConfigError
@@ -97,6 +98,17 @@ def test_a_refresh_keeps_the_generic_watchdog_quiet(tmp_path: Path) -> None:
     program.constant(9, 500).label("count").emit(a.subs(9, 9, 1)).b_cond(a.NE, "count").emit(a.str32(9, 8)).b("again")
     bench = run(tmp_path, program, "sbsa-watchdog", 1, 40_000)
     assert len([event for event in bench.events() if isinstance(event, VmState)]) == 1
+
+
+@pytest.mark.parametrize("el", [1, 2])
+@pytest.mark.parametrize("kind", ["sp805", "sbsa-watchdog"])
+def test_after_a_reset_a_watchdog_is_off(tmp_path: Path, kind: str, el: int) -> None:
+    """The first run arms it and resets; the later ones count themselves in memory that no image is loaded to."""
+    program = Program().constant(19, DATA).emit(a.ldr(20, 19), a.add(21, 20, 1), a.str_(21, 19), a.movz(22, 0))
+    program.emit(a.cmp(20, 22)).b_cond(a.NE, "stay")
+    store(store(program, BASE + 8, 3), BASE, 100) if kind == "sp805" else store(store(program, BASE + 8, 3000), BASE, 1)
+    bench = run(tmp_path, program.call(Psci.SYSTEM_RESET, conduit=a.smc()).label("stay").b("stay"), kind, el, 80_000)
+    assert bench.word(DATA) == 2
 
 
 def owner(ticks: int) -> Program:
