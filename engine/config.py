@@ -209,6 +209,9 @@ class _Resolver:
             names.append(section.name)
         sps = tuple(self._sp(f"sp[{index}]", section) for index, section in enumerate(parsed.sp))
         found = tuple(sp.name for sp in sps) if fip is None else self._boot(parsed, fip)
+        if len(found) > options.max_endpoints:
+            room = f"room for {len(found)} secure partitions"
+            raise self._refuse("secure.max_endpoints", room, f"{options.max_endpoints}")
         return SecureConfig(options=options, fip=fip, sps=sps, names=found)
 
     def _boot(self, parsed: MachineFile, fip: Path) -> tuple[str, ...]:

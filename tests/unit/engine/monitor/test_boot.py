@@ -194,6 +194,10 @@ def test_mistakes_in_the_machine_file(tmp_path: Path) -> None:
         (tables() | {"secure": {}}, "vm[0].image: expected a FIP to take it from (secure.fip) (got none)"),
         (none, "vm[0].image: expected a FIP to take it from (secure.fip) (got none)"),
         (tables() | {"secure": {"fip": "gone"}}, "secure.fip: expected a readable file: No such file or directory"),
+        (
+            tables(image="vm.bin") | {"secure": {"fip": "m.fip", "max_endpoints": 1}},
+            f"secure.max_endpoints: expected room for {len(SPS)} secure partitions (got 1)",
+        ),
         (both, "secure.fip: expected either a FIP or [[sp]] sections (got both)"),
     ):
         if problem is None:
