@@ -55,7 +55,7 @@ class CorePower(VcpuPower):
         self._hypervisor.events.emit(WorldSwitch(pcore.now, vcpu.vm.name, vcpu.index, pcore.index, True))
 
     def gone(self, pcore: PhysicalCore) -> None:
-        """The partitions of a core know. A payload that was reset meanwhile has its core as the reset left it."""
+        """The partitions of a core know. A payload that ended meanwhile is off already."""
         vcpu, pcore.caller = pcore.caller, None
         name, index = ("", -1) if vcpu is None else (vcpu.vm.name, vcpu.index)
         self._hypervisor.events.emit(WorldSwitch(pcore.now, name, index, pcore.index, False))

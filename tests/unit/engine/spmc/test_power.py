@@ -331,14 +331,16 @@ def test_a_core_that_is_told_of_is_still_on(machine: Standing) -> None:
 
 
 def test_a_reset_meanwhile_has_the_last_word(machine: Standing) -> None:
-    """The payload starts over and turns the core on again: the partitions' answers do not turn it off."""
+    """The board starts over and the payload turns the core on again: nobody is to be told any more."""
     go_off(machine)
     machine.psci(Psci.SYSTEM_RESET)
     machine.bench.run(100_000)
-    assert state(machine) is VcpuState.READY
+    assert state(machine) is not VcpuState.OFF
+    assert [machine.state(each, 1) for each in (SP1, SP2)] == [S.IDLE, S.IDLE]
+    go_off(machine)
     answer(machine, SP1)
     answer(machine, SP2)
-    assert state(machine) is VcpuState.READY
+    assert state(machine) is VcpuState.OFF
     assert machine.bench.hypervisor.cores[1].held is None
 
 
