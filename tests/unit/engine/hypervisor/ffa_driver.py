@@ -145,7 +145,10 @@ class Driver:
             assert [each.endpoint for each in record.borrowers] == list(sent.to)
 
     def _check_contents(self) -> None:
-        """Pages are cleared when a call says so, and never else."""
+        """Pages are cleared when a call says so, and never else; into buffers messages are written."""
+        for vm, pair in self.buffers.pairs.items():
+            for buffer in {self._physical(vm, each) for each in pair}.intersection(self._marked):
+                self._memory.write_u64(buffer + _MARK_AT, _MARK | buffer)
         for address in self._marked:
             cleared = address in self.model.cleared
             found = self._memory.read_u64(address + _MARK_AT)
