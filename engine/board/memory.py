@@ -27,6 +27,8 @@ class Memory(Protocol):
 
     def read(self, address: int, size: int) -> bytes: ...
 
+    def view(self, address: int, size: int) -> memoryview: ...
+
     def write(self, address: int, data: bytes | memoryview) -> None: ...
 
     def fill_zero(self, address: int, size: int) -> None: ...
@@ -72,6 +74,11 @@ class PhysicalMemory:
         offset = self._offset(address, size)
         return bytes(self._view[offset : offset + size])
 
+    def view(self, address: int, size: int) -> memoryview:
+        """The memory itself; what is said of `write` holds for writing to it."""
+        offset = self._offset(address, size)
+        return self._view[offset : offset + size]
+
     def write(self, address: int, data: bytes | memoryview) -> None:
         """Write from the host; engines that may hold code translated from there must drop it."""
         offset = self._offset(address, len(data))
@@ -115,6 +122,9 @@ class SecureView:
 
     def read(self, address: int, size: int) -> bytes:
         return self._bank(address).read(address, size)
+
+    def view(self, address: int, size: int) -> memoryview:
+        return self._bank(address).view(address, size)
 
     def write(self, address: int, data: bytes | memoryview) -> None:
         """Write from the host; engines that may hold code translated from there must drop it."""

@@ -89,6 +89,7 @@ def _device_tree(vm: VmConfig, seed: int, initrd: tuple[int, int] | None) -> byt
                 console=vm.console,
                 el=vm.el,
                 seed=seed,
+                virtio=vm.virtio.slots,
             )
         )
     data = read(vm.dtb, _MAX_DTB)
