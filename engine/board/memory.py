@@ -11,7 +11,8 @@ from unicorn import Uc, unicorn_const
 
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
-_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0)
+NORESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000)
+"""Mappings may be larger than the host's memory: nothing is set aside for them. Python names it since 3.13."""
 
 
 class Memory(Protocol):
@@ -49,7 +50,7 @@ class PhysicalMemory:
     def __init__(self, base: int, size: int) -> None:
         self.base = base
         self.size = size
-        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
+        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
         self._view = memoryview(self._map)
         self._host = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
