@@ -153,7 +153,7 @@ class Machine:
 
     def console_since(self, vm: str, position: int) -> Future[tuple[bytes, int]]:
         """What a partition printed from a byte position on, and the position after it."""
-        return self.ask(lambda control: control.vm(vm).console.since(position))
+        return self.ask(lambda control: control.console(vm).since(position))
 
     # --- on the machine's thread ----------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class Bridge:
         self._wake = asyncio.Event()
         self._dozing = False
         """Read from the machine's thread: output should end the rest."""
-        self._positions = dict.fromkeys(machine.config.partitions, 0)
+        self._positions = dict.fromkeys(machine.config.consoles, 0)
         self._typed: dict[str, bytearray] = {}
         self._typed_at = self._type_again_at = 0.0
         self._next_event = self._next_call = 0
@@ -148,7 +148,7 @@ class Bridge:
                 loop.call_soon_threadsafe(self._wake.set)
 
         for vm in self._positions:
-            control.vm(vm).console.listeners.append(printed)
+            control.console(vm).listeners.append(printed)
 
     async def _frame(self) -> Frame:
         self._wake.clear()

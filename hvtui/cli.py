@@ -197,7 +197,7 @@ def _ordered_steps(
     machine: MachineConfig, order: Iterable[str], expect: Sequence[str], send: Sequence[str]
 ) -> list[Step]:
     """The steps of both options, in the order of the command line."""
-    names = machine.partitions
+    names = machine.consoles
     expects, sends = iter(expect), iter(send)
     steps: list[Step] = []
     for option in order:

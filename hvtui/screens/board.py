@@ -16,7 +16,7 @@ from hvtui.frame import Frame
 from hvtui.screens.board_actions import BoardActions
 from hvtui.text import shorten
 from hvtui.widgets.console import Console
-from hvtui.widgets.consoles import Consoles
+from hvtui.widgets.consoles import Consoles, partition_of
 from hvtui.widgets.detail import Detail
 from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
@@ -46,7 +46,7 @@ class BoardScreen(BoardActions):
         super().__init__()
         self.machine = machine
         self.bridge = Bridge(machine, self.show, self.complain)
-        self.consoles = Consoles(machine.config.partitions)
+        self.consoles = Consoles(machine.config.consoles)
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
@@ -96,7 +96,8 @@ class BoardScreen(BoardActions):
         for place, vm in enumerate(frame.view.vms):
             old = before.vms[place] if before is not None else None
             if old is None or (old.state, old.detail) != (vm.state, vm.detail):
-                self.consoles[vm.name].vm = vm
+                for console in self.consoles.of(vm.name):
+                    console.vm = vm
                 if vm.state is VmRunState.CRASHED:
                     self.complain(f"{vm.name} crashed: {vm.detail}")
 
@@ -119,8 +120,9 @@ class BoardScreen(BoardActions):
 
     @on(Console.Chosen)
     def _console_chosen(self, message: Console.Chosen) -> None:
-        if self.bridge.selected[0] != message.vm:
-            self.select(message.vm, 0)
+        partition = partition_of(message.vm)
+        if self.bridge.selected[0] != partition:
+            self.select(partition, 0)
 
     @on(Partitions.Selected)
     def _vcpu_selected(self, message: Partitions.Selected) -> None:
