@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
+from engine.board.network.switch import Switch
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
 from engine.build_devices import Line, attach_devices, printing
@@ -47,6 +48,7 @@ class System:
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
+    networks: Sequence[Switch] = ()
 
     @property
     def partitions(self) -> list[Partition]:

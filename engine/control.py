@@ -17,7 +17,7 @@ from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import SPI_BASE
-from engine.views import MachineView, RegistersView, RunState, VmRunState
+from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 
 _MAX_INTID = SPI_BASE + 256
 
@@ -126,9 +126,9 @@ class Control:
             raise ControlError(f"{vm_name} has vCPUs 0 to {len(vcpus) - 1}, not {index}")
         return vcpus[index]
 
-    def view(self, state: RunState, detail: str, ffa: bool = True) -> MachineView:
-        """The whole machine; `ffa` is False where nobody would look at that part."""
-        return observe.machine_view(self.system, state, detail, ffa)
+    def view(self, state: RunState, detail: str, parts: Part = EVERYTHING) -> MachineView:
+        """The machine with those parts that somebody looks at."""
+        return observe.machine_view(self.system, state, detail, parts)
 
     def registers(self, vm_name: str, vcpu_index: int) -> RegistersView:
         return observe.registers_view(self.vcpu(vm_name, vcpu_index), self.system.config.cycles_per_tick)

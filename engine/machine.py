@@ -21,7 +21,7 @@ from engine.config import MachineConfig
 from engine.control import Control
 from engine.events import Event
 from engine.hypervisor.hypervisor import NO_LIMIT
-from engine.views import MachineView, RegistersView, RunState
+from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
 
 T = TypeVar("T")
 
@@ -137,9 +137,9 @@ class Machine:
     def reset(self, vm: str) -> Future[None]:
         return self.ask(lambda control: self._reset(control, vm))
 
-    def view(self, ffa: bool = True) -> Future[MachineView]:
-        """The whole machine; `ffa` is False where nobody would look at that part."""
-        return self.ask(lambda control: control.view(self._state, self._detail, ffa))
+    def view(self, parts: Part = EVERYTHING) -> Future[MachineView]:
+        """The machine with those parts that somebody looks at."""
+        return self.ask(lambda control: control.view(self._state, self._detail, parts))
 
     def registers(self, vm: str, vcpu: int) -> Future[RegistersView]:
         return self.ask(lambda control: control.registers(vm, vcpu))

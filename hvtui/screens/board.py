@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from engine.machine import Machine
-from engine.views import MachineView, RunState, VmRunState
+from engine.views import NOTHING_MORE, MachineView, Part, RunState, VmRunState
 from hvtui.actions import bindings
 from hvtui.bridge import Bridge
 from hvtui.frame import Frame
@@ -174,7 +174,8 @@ class BoardScreen(BoardActions):
         """After a change of layout: which panes are visible, and what their titles say."""
         self.consoles.share_space()
         self.bridge.registers_visible = self.registers.display and self.registers.size.width > 0
-        self.bridge.ffa_visible = self.ffa is not None and self.ffa.display and self.ffa.size.width > 0
+        shown = self.ffa is not None and self.ffa.display and self.ffa.size.width > 0
+        self.bridge.parts = Part.FFA if shown else NOTHING_MORE
         self.bridge.look()
         self.retitle()
 

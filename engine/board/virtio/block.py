@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.board.virtio.device import VirtioDevice
@@ -95,6 +95,18 @@ class VirtioBlock(VirtioDevice):
             Request.GET_ID: self._id,
             Request.DISCARD: self._discard,
             Request.WRITE_ZEROES: self._write_zeroes,
+        }
+
+    def facts(self) -> Mapping[str, int | str]:
+        counts = self.counts
+        return {
+            "sectors": self.image.capacity,
+            "access": "read-only" if self.image.read_only else "read-write",
+            "requests": counts.requests,
+            "bytes read": counts.read,
+            "bytes written": counts.written,
+            "flushes": counts.flushes,
+            "errors": counts.errors,
         }
 
     def config(self) -> bytes:

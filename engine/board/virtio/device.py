@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from engine.board.virtio.guest_memory import GuestMemory
@@ -74,6 +74,10 @@ class VirtioDevice(ABC):
     def reset(self) -> None:
         """As after power-on; no queue exists any more."""
         self.negotiated = 0
+
+    def facts(self) -> Mapping[str, int | str]:
+        """What people may want to know of it: its configuration and its counters."""
+        return {}
 
     def config(self) -> bytes:
         """The device-specific configuration space."""

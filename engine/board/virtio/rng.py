@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from engine.board.virtio.device import VirtioDevice
 from engine.board.virtio.guest_memory import scatter
@@ -26,6 +27,9 @@ class VirtioRng(VirtioDevice):
         """Blocks of the stream that were given away. A reset does not begin it again: nobody gets the same twice."""
         self.given = 0
         """Bytes given."""
+
+    def facts(self) -> Mapping[str, int | str]:
+        return {"bytes given": self.given}
 
     def notified(self, _index: int) -> None:
         queue = self.host.queue(0)

@@ -152,7 +152,9 @@ def test_unknown_requests(kind: int) -> None:
     assert Disk().request(kind, 0, room=SECTOR)[0] == Answer.UNSUPP
 
 
-@pytest.mark.parametrize(("kind", "flags"), [(Request.DISCARD, 0), (Request.WRITE_ZEROES, 0), (Request.WRITE_ZEROES, 1)])
+@pytest.mark.parametrize(
+    ("kind", "flags"), [(Request.DISCARD, 0), (Request.WRITE_ZEROES, 0), (Request.WRITE_ZEROES, 1)]
+)
 def test_ranges_read_as_zeros(kind: Request, flags: int) -> None:
     disk = Disk()
     disk.request(Request.OUT, 0, b"x" * 8 * SECTOR)
