@@ -135,6 +135,10 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Names of all that run guest code: the VMs, then the secure partitions."""
         return (*(vm.name for vm in self.vms), *(() if self.secure is None else self.secure.names))
 
+    def serves_ffa(self, vm: VmConfig) -> bool:
+        """Whether a VM's FF-A calls are answered: by the relayer, or the secure world where the VM owns EL2."""
+        return (self.ffa if vm.el == 1 else self.secure) is not None
+
     @property
     def has_ffa(self) -> bool:
         """Whether somebody answers FF-A calls."""
