@@ -50,8 +50,9 @@ format: .venv/.dev ## let ruff put the sources in order
 bench: .venv/.dev ## measure speed and memory, side by side with qemu-system-aarch64 where it is installed
 	$(BIN)/python -m pytest tests/bench -m bench -s -q
 
-guests: .venv/.dev ## build the bare-metal guest images again
+guests: .venv/.dev ## build the bare-metal guest images and the programs for Linux guests again
 	$(BIN)/python machines/guests/build.py
+	$(BIN)/python machines/linux/programs/build.py
 
 screenshots: .venv/.dev ## draw screenshots/*.svg from real machine states
 	$(BIN)/python screenshots/make.py

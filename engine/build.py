@@ -157,7 +157,7 @@ class _Builder:
         return BootStage(now, "", -1, "BL33", 0, 0, "hypervisor at NS-EL2")
 
     def add_vm(self, config: VmConfig, vmid: int) -> None:
-        images = load_guest(config, self.config.seed)
+        images = load_guest(config, self.config.seed, ffa=self.config.serves_ffa(config))
         stage2 = Stage2(self.memory, self._tables, vmid)
         made = Payload if config.el == 2 else Vm
         vm = made(config, self.memory, stage2, images, self._traps)

@@ -138,6 +138,10 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Names of all that run guest code: the VMs, then the secure partitions."""
         return (*(vm.name for vm in self.vms), *(() if self.secure is None else self.secure.names))
 
+    def serves_ffa(self, vm: VmConfig) -> bool:
+        """Whether a VM's FF-A calls are answered: by the relayer, or the secure world where the VM owns EL2."""
+        return (self.ffa if vm.el == 1 else self.secure) is not None
+
     @property
     def consoles(self) -> tuple[str, ...]:
         """Names of all consoles: the partitions' own, by their names, then the second ones, `vm0.hvc0`."""

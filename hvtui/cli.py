@@ -137,7 +137,7 @@ def check(file: Path, overrides: tuple[str, ...]) -> None:
 
     machine = config.load(file, overrides)
     for vm in machine.vms:
-        guest = load_guest(vm, machine.seed)
+        guest = load_guest(vm, machine.seed, ffa=machine.serves_ffa(vm))
         click.echo(
             f"{vm.name}: {vm.vcpus} vCPUs, {vm.ram_size >> 20}M at {vm.ram_base:#x} (PA {vm.base_pa:#x}), "
             f"entry {guest.entry:#x}, device tree {guest.dtb:#x}, {len(guest.symbols)} symbols"

@@ -1,4 +1,4 @@
-"""PSCI 1.1 and SMCCC 1.1 function ids and results (DEN0022, DEN0028)."""
+"""PSCI 1.1 and SMCCC 1.2 function ids and results (DEN0022, DEN0028)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 SMC64 = 1 << 30
 PSCI_1_1 = 0x0001_0001
-SMCCC_1_1 = 0x0001_0001
+SMCCC_1_2 = 0x0001_0002
 NOT_SUPPORTED_32 = 0xFFFF_FFFF
 """What an unknown SMCCC function returns in w0 (DEN0028 5.2: the unknown function identifier)."""
 

@@ -15,7 +15,7 @@ from engine.ffa.abi import Function, PartitionId, handle_of, handle_words, is_64
 from engine.ffa.descriptors import HEADER_1_1, MemoryRegion, SendHead, pack, pack_send_head
 from engine.ffa.endpoint_buffers import EndpointBuffers
 from engine.ffa.errors import Code, FfaError, require_allowed
-from engine.ffa.flags import GetFlag
+from engine.ffa.flags import COUNT_ONLY, GetFlag
 from engine.ffa.partition_info import PartitionInfo, parse_regs_page
 from engine.ffa.ranges import CONSTITUENT, Composite, Range
 from engine.ffa.registers import NARROW, WIDE, Result, is_wide, success_32
@@ -80,10 +80,12 @@ class SecureClient:
     def partitions(self, vcpu: Vcpu) -> list[PartitionInfo]:
         """What the SPMC tells of its partitions, in registers."""
         infos: list[PartitionInfo] = []
-        last, tag = 0, 0
-        while len(infos) <= last:
+        tag = 0
+        # Counted first, because where there are none no index is valid (DEN0077A v1.2, 13.9).
+        count = self.call(vcpu, Function.PARTITION_INFO_GET, 0, 0, 0, 0, COUNT_ONLY).values[2]
+        while len(infos) < count:
             result = self.call(vcpu, Function.PARTITION_INFO_GET_REGS, 0, 0, len(infos) | tag << 16)
-            last, tag, found = parse_regs_page(result.values)
+            _, tag, found = parse_regs_page(result.values)
             if not found:
                 break
             infos += found

@@ -10,7 +10,7 @@ from engine.arch.psci import (
     NOT_SUPPORTED_32,
     PSCI_1_1,
     SMC64,
-    SMCCC_1_1,
+    SMCCC_1_2,
     AffinityState,
     Function,
     MigrateType,
@@ -97,7 +97,7 @@ class Psci:
     def _architecture_service(self, fid: int, argument: int) -> int:
         """SMCCC_VERSION and SMCCC_ARCH_FEATURES; this CPU needs none of the workarounds (1, or -2 for number 2)."""
         if fid == Smccc.VERSION:
-            return SMCCC_1_1
+            return SMCCC_1_2
         if fid != Smccc.ARCH_FEATURES:
             return NOT_SUPPORTED_32
         known = {Smccc.VERSION: 0, Smccc.ARCH_FEATURES: 0, Smccc.ARCH_WORKAROUND_1: 1, Smccc.ARCH_WORKAROUND_2: -2}

@@ -49,6 +49,9 @@ class Package(NamedTuple):
     name: str
     version: str
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
 
 class Apt:
     """apt-get and apt-cache for one architecture, over directories below `root`."""

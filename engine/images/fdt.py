@@ -38,6 +38,8 @@ class Guest(NamedTuple):
     console: bool = True
     el: int = 1
     """Exception level it starts at: at EL2 power control is EL3's, by SMC."""
+    ffa: bool = False
+    """Whether FF-A calls are answered."""
     seed: int = 0
     """The machine's seed: where `rng-seed` derives from."""
     virtio: int = 0
@@ -50,6 +52,8 @@ def build(guest: Guest) -> bytes:
     set_property(root, "compatible", "linux,dummy-virt")
     set_property(root, "model", "hvtui")
     nodes = [_chosen(guest), _memory(guest), _cpus(guest), _psci(guest), _timer(), _gic(guest), _clock(), _rtc()]
+    if guest.ffa:
+        nodes.append(node("ffa", {"compatible": "arm,ffa", "method": "smc"}))
     if guest.console:
         nodes += [_uart(), node("aliases", {"serial0": _uart_path()})]
     nodes += [_virtio(slot) for slot in range(guest.virtio)]

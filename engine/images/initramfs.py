@@ -29,9 +29,16 @@ def build(busybox: bytes, source: Path | None = None) -> bytes:
     entries.append(cpio.file("etc/inittab", (source / "inittab").read_bytes()))
     entries.append(cpio.file("etc/profile", (source / "profile").read_bytes()))
     entries.append(cpio.file("bin/busybox", busybox, executable=True))
+    entries += programs()
     entries += [cpio.symlink(f"sbin/{name}", "/bin/busybox") for name in _SYSTEM_APPLETS]
     entries += [cpio.symlink(f"bin/{name}", "busybox") for name in applets(source)]
     return _gzip(cpio.write(entries))
+
+
+def programs() -> list[cpio.Entry]:
+    """The programs of machines/linux/programs, each in /bin without its suffix."""
+    files = sorted((recipe() / "programs").glob("*.elf"))
+    return [cpio.file(f"bin/{file.stem}", file.read_bytes(), executable=True) for file in files]
 
 
 def applets(source: Path) -> list[str]:

@@ -34,8 +34,10 @@ class GuestImage(msgspec.Struct, frozen=True, kw_only=True):
     symbols: SymbolTable
 
 
-def load_guest(vm: VmConfig, seed: int = 0) -> GuestImage:
+def load_guest(vm: VmConfig, seed: int = 0, *, ffa: bool = False) -> GuestImage:
     """Read and place all files of a VM; ImageError if one is damaged or RAM is too small.
+
+    `ffa` is whether its device tree says that there is FF-A firmware.
 
     The image comes first, then the device tree in a 2 MiB block of its own, then the initial RAM disk
     from the next block on. Where RAM ends before that block the device tree takes its last pages.
@@ -45,7 +47,7 @@ def load_guest(vm: VmConfig, seed: int = 0) -> GuestImage:
     image = load_image(name, _image(vm), ram, vm.format, vm.load, vm.entry)
     initrd = b"" if vm.initrd is None else read(vm.initrd, _MAX_FILE)
     # The addresses in it do not change its size, so a first one tells where things go.
-    draft = _device_tree(vm, seed, (0, 0) if vm.initrd else None)
+    draft = _device_tree(vm, seed, ffa, (0, 0) if vm.initrd else None)
     dtb_ipa = _dtb_place(name, image, ram, len(draft))
     segments = list(image.segments)
     span = None
@@ -55,7 +57,7 @@ def load_guest(vm: VmConfig, seed: int = 0) -> GuestImage:
         if not ram.holds(*_sized(span)):
             raise ImageError(vm.initrd, _too_small(ram, "the initial RAM disk", *_sized(span)))
         segments.append(Segment(start, initrd, len(initrd)))
-    dtb = _device_tree(vm, seed, span)
+    dtb = _device_tree(vm, seed, ffa, span)
     segments.append(Segment(dtb_ipa, dtb, len(dtb)))
     symbols = image.symbols if len(image.symbols) else sibling_symbols(vm.image)
     return GuestImage(segments=tuple(segments), entry=image.entry, dtb=dtb_ipa, initrd=span, symbols=symbols)
@@ -75,7 +77,7 @@ def _image(vm: VmConfig) -> bytes:
     return part
 
 
-def _device_tree(vm: VmConfig, seed: int, initrd: tuple[int, int] | None) -> bytes:
+def _device_tree(vm: VmConfig, seed: int, ffa: bool, initrd: tuple[int, int] | None) -> bytes:
     """The VM's own device tree file, or one made for it."""
     if vm.dtb is None:
         return fdt.build(
@@ -88,6 +90,7 @@ def _device_tree(vm: VmConfig, seed: int, initrd: tuple[int, int] | None) -> byt
                 initrd=initrd,
                 console=vm.console,
                 el=vm.el,
+                ffa=ffa,
                 seed=seed,
                 virtio=vm.virtio.slots,
             )

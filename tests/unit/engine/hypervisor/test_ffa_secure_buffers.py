@@ -49,6 +49,13 @@ def test_a_partitions_message_is_in_the_vms_rx(machine: BesideSecure, sender: in
     assert machine.status(receiver, RELEASE) == DENIED
 
 
+def test_a_secure_world_may_have_no_partitions(tmp_path: Path) -> None:
+    machine = BesideSecure(tmp_path, sps=0)
+    machine.map_buffers(VM1)
+    assert machine.status(VM1, INFO) == 0
+    assert [info.id for info in machine.proxy.relay.infos(VM1)] == [VM1, VM2]
+
+
 def test_the_relayer_itself_is_sent_nothing(machine: BesideSecure) -> None:
     assert machine.send(SP1, 0) == DENIED
 

@@ -68,7 +68,7 @@ EXPECTED: dict[Call, int] = {
     (Function.FEATURES, Function.VERSION | SMC64): w(Result.NOT_SUPPORTED),
     (Function.FEATURES, 0x8400_00FF): w(Result.NOT_SUPPORTED),
     (Function.FEATURES | SMC64, Function.VERSION): x(Result.NOT_SUPPORTED),
-    (Smccc.VERSION,): 0x0001_0001,
+    (Smccc.VERSION,): 0x0001_0002,
     (Smccc.ARCH_FEATURES, Smccc.VERSION): 0,
     (Smccc.ARCH_FEATURES, Smccc.ARCH_FEATURES): 0,
     (Smccc.ARCH_FEATURES, 0x8400_0000): w(-1),

@@ -13,7 +13,8 @@ from pyfdt.pyfdt import FdtBlobParse
 
 from engine.images.fdt import Guest, build
 
-GUEST = Guest("vm0", 4, 0x4800_0000, 0x1_0000_0000, "console=ttyAMA0 quiet", (0x4A00_0000, 0x4A12_3456), seed=7)
+INITRD = (0x4A00_0000, 0x4A12_3456)
+GUEST = Guest("vm0", 4, 0x4800_0000, 0x1_0000_0000, "console=ttyAMA0 quiet", INITRD, ffa=True, seed=7)
 
 
 def parsed(guest: Guest) -> Any:
@@ -35,6 +36,8 @@ def value(guest: Guest, path: str) -> Any:
         ("/cpus/cpu@0/enable-method", ["psci"]),
         ("/psci/method", ["hvc"]),
         ("/psci/compatible", ["arm,psci-1.0", "arm,psci-0.2"]),
+        ("/ffa/compatible", ["arm,ffa"]),
+        ("/ffa/method", ["smc"]),
         ("/timer/interrupts", [1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4]),
         ("/interrupt-controller@8000000/reg", [0, 0x0800_0000, 0, 0x1_0000, 0, 0x080A_0000, 0, 0x8_0000]),
         ("/pl011@9000000/compatible", ["arm,pl011", "arm,primecell"]),
@@ -54,7 +57,7 @@ def test_property(path: str, expected: list[object]) -> None:
 def test_flags_and_absence() -> None:
     tree = parsed(Guest("vm0", 1, 0x4000_0000, 0x20_0000, console=False))
     assert tree.resolve_path("/timer/always-on") is not None
-    for path in ("/chosen/bootargs", "/chosen/linux,initrd-start", "/pl011@9000000", "/aliases", "/cpus/cpu@1"):
+    for path in ("/ffa", "/chosen/bootargs", "/chosen/linux,initrd-start", "/pl011@9000000", "/aliases", "/cpus/cpu@1"):
         assert tree.resolve_path(path) is None
 
 

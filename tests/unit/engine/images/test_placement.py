@@ -12,6 +12,7 @@ import pytest
 from pyfdt.pyfdt import FdtBlobParse
 
 from engine import config
+from engine.build import build as build_machine
 from engine.config import VmConfig
 from engine.images.fdt import Guest, build
 from engine.images.image import ImageError
@@ -46,6 +47,28 @@ def test_device_tree_names_the_initrd(tmp_path: Path) -> None:
     tree = device_tree(load_guest(vm(tmp_path, initrd="initrd")))
     assert list(tree.resolve_path("/chosen/linux,initrd-start").words) == [0, 0x4040_0000]
     assert list(tree.resolve_path("/chosen/linux,initrd-end").words) == [0, 0x4040_0000 + 5000]
+
+
+@pytest.mark.parametrize(
+    ("sections", "el", "told"),
+    [
+        ({"ffa": {}}, 1, True),
+        ({"ffa": {}, "secure": {}}, 1, True),
+        ({"secure": {}}, 1, False),
+        ({"secure": {}}, 2, True),
+        ({}, 1, False),
+        ({}, 2, False),
+    ],
+)
+def test_device_tree_tells_of_ffa_where_calls_are_answered(
+    tmp_path: Path, sections: dict[str, Any], el: int, told: bool
+) -> None:
+    (tmp_path / "image").write_bytes(b"code")
+    table = {"name": "vm0", "image": "image", "ram_size": "8M", "el": el}
+    machine = config.from_tables({"vm": [table], **sections}, tmp_path / "m.toml")
+    assert machine.serves_ffa(machine.vms[0]) is told
+    tree = device_tree(build_machine(machine).vms[0].images)
+    assert (tree.resolve_path("/ffa/compatible") is not None) is told
 
 
 def test_small_ram_keeps_the_device_tree_at_its_end(tmp_path: Path) -> None:
