@@ -84,7 +84,7 @@ class Switch:
 
     def poll(self) -> None:
         """Forward the frames that have arrived."""
-        if self._waiting and not self._forwarding:
+        if self._waiting:
             self._forward(self._advance())
 
     def _advance(self) -> int:
@@ -95,19 +95,17 @@ class Switch:
     # --- frames --------------------------------------------------------------------------------------
 
     def _transmit(self, port: Port, frame: bytes) -> None:
-        now = self._advance()
+        now, before = self._advance(), self.next_match_ns()
+        self._forward(now)
         reason = self._refusal(port, frame)
         if reason is not Drop.DOWN:
             port.show(now, Direction.IN, frame)
-        if reason is not None:
+        if reason is None:
+            self._waiting.append((now + self._delay_ns, port.index, frame))
+            self._forward(now)
+        else:
             port.drops[reason] += 1
-            return
-        before = self.next_match_ns()
-        self._waiting.append((now + self._delay_ns, port.index, frame))
-        if self._forwarding:
-            return
-        self._forward(now)
-        if self.next_match_ns() != before:
+        if not self._forwarding and self.next_match_ns() != before:
             self._schedule()
 
     def _refusal(self, port: Port, frame: bytes) -> Drop | None:
@@ -128,7 +126,9 @@ class Switch:
         return draw < self._loss_ppm
 
     def _forward(self, now: int) -> None:
-        """Let what has arrived through. Frames sent from inside a delivery join the queue and this loop finds them."""
+        """Let what has arrived through, and what devices send meanwhile: it joins the queue, so nothing recurses."""
+        if self._forwarding:
+            return
         self._forwarding = True
         try:
             for _ in range(BURST):

@@ -52,10 +52,14 @@ def test_frames_come_in_order_even_when_the_board_looks_late() -> None:
 
 def test_a_core_whose_clock_is_behind_does_not_turn_time_back() -> None:
     bench = Bench(delay_ns=100)
+    times: list[int] = []
+    for port in bench.ports[:2]:
+        port.taps.append(lambda now, _direction, _data: times.append(now))
     bench.now = 50
     bench.ports[0].send(hello(A))
     bench.now = 20
     bench.ports[1].send(hello(B))
+    assert times == [50, 50]
     bench.at(149)
     assert bench.taken()[2] == []
     bench.at(150)
@@ -80,6 +84,16 @@ def test_more_frames_than_the_queue_holds_are_dropped() -> None:
     assert bench.ports[0].drops[Drop.QUEUE] == 2
     bench.at(100)
     assert len(bench.taken()[1]) == 3
+
+
+def test_frames_that_have_arrived_make_room_even_when_the_board_looks_late() -> None:
+    bench = Bench(delay_ns=100, queue_size=1)
+    bench.ports[0].send(hello(A))
+    bench.now = 100
+    bench.ports[0].send(hello(B))
+    assert bench.taken()[1] == [hello(A)]
+    assert bench.switch.next_match_ns() == 200
+    assert bench.scheduled == 2
 
 
 def test_a_link_that_goes_down_loses_what_is_on_it() -> None:
