@@ -30,17 +30,13 @@ class MacTable:
         self._seen: dict[tuple[int, bytes], tuple[int, int]] = {}
         """(VLAN, address) -> (port, when it was last seen), the one not seen for longest first."""
 
-    def __len__(self) -> int:
-        """Addresses held, with those whose time is over but which nobody looked for since."""
-        return len(self._seen)
-
     def learn(self, vlan: int, address: bytes, port: int, now: int) -> None:
         """It sent something from there; it is no longer where it was before."""
-        self._expire(now)
         self._seen.pop((vlan, address), None)
         if not self._size:
             return
         if len(self._seen) >= self._size:
+            # Addresses whose time is over are the first to go.
             del self._seen[next(iter(self._seen))]
         self._seen[vlan, address] = port, now
 

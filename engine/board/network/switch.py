@@ -153,7 +153,8 @@ class Switch:
         vlan, sender, receiver = ethernet.vlan(frame), ethernet.source(frame), ethernet.destination(frame)
         if not ethernet.is_group(sender):
             self._table.learn(vlan, sender, source.index, now)
-        target = None if ethernet.is_group(receiver) else self._table.find(vlan, receiver, now)
+        # Never found for a group address, because none is ever learned.
+        target = self._table.find(vlan, receiver, now)
         if target is None:
             self._flood(now, source, frame)
         elif target == source.index:

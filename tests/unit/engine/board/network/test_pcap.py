@@ -91,6 +91,15 @@ def test_a_capture_ends_at_its_limit_with_whole_blocks() -> None:
     assert bench.ports[0].taps == []
 
 
+def test_captures_of_one_port_do_not_disturb_each_other() -> None:
+    bench, short, long = Bench(ports=2), io.BytesIO(), io.BytesIO()
+    captures = [Capture(short, bench.ports, limit=300), Capture(long, bench.ports)]
+    for _ in range(20):
+        bench.sends(0, hello(A))
+    assert captures[0].ended
+    assert captures[1].packets == len(read(long.getvalue()).packets) == 40
+
+
 class Full(io.BytesIO):
     """A disk with no space left."""
 

@@ -81,6 +81,12 @@ def test_an_address_is_forgotten_after_its_time(bench: Bench) -> None:
     assert bench.sends(0, frame(B, A)) == [[], [frame(B, A)], [frame(B, A)]]
 
 
+def test_an_address_is_forgotten_although_its_asker_is_never_learned(bench: Bench) -> None:
+    bench.sends(2, hello(B))
+    bench.at(1000)
+    assert bench.sends(0, frame(B, MULTICAST)) == [[], [frame(B, MULTICAST)], [frame(B, MULTICAST)]]
+
+
 def test_sending_again_keeps_an_address_known(bench: Bench) -> None:
     bench.sends(2, hello(B))
     bench.at(900)
@@ -169,7 +175,10 @@ def test_reset_forgets_everything_but_the_links() -> None:
     fresh = Bench()
     fresh.ports[1].up = False
     assert bench.switch.next_match_ns() is None
+    bench.now = 0
     assert bench.switch.view() == fresh.switch.view()
+    bench.sends(0, hello(A))
+    assert bench.switch.next_match_ns() == 10
 
 
 def test_looking_changes_nothing(bench: Bench) -> None:
