@@ -16,6 +16,7 @@ from engine.build_virtio import VirtioBuilder
 from engine.config import FfaSection, MachineConfig, VmConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
+from engine.debug.breakpoints import Breakpoints
 from engine.events import BootStage, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_secure import SecureClient
@@ -45,6 +46,7 @@ class System:
     hypervisor: Hypervisor
     events: EventRing
     vms: Sequence[Vm]
+    breakpoints: Breakpoints
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
@@ -207,7 +209,14 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
     system = System(
-        config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa, builder.secure
+        config=config,
+        memory=builder.memory,
+        hypervisor=builder.hypervisor,
+        events=builder.events,
+        vms=builder.vms,
+        breakpoints=Breakpoints(builder.hypervisor),
+        ffa=builder.ffa,
+        secure=builder.secure,
     )
     builder.attach_devices()
     builder.power_on()
