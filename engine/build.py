@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
+from engine.board.network.cable import Cable
 from engine.board.network.host_link import HostLink
 from engine.board.network.port import Port
 from engine.board.network.switch import Switch
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
+from engine.board.virtio.net import VirtioNet
 from engine.build_devices import Line, attach_devices, printing
 from engine.build_networks import build_host_links, build_networks
 from engine.build_secure import SecureWorld
@@ -59,6 +61,12 @@ class System:
     def ports(self) -> list[Port]:
         """The ports of all networks; no two have the same name."""
         return [port for network in self.networks for port in network.ports]
+
+    @property
+    def cables(self) -> list[Cable]:
+        """One for each port."""
+        devices = [slot.device for vm in self.vms for slot in vm.virtio]
+        return [*(device for device in devices if isinstance(device, VirtioNet)), *self.host_links]
 
     @property
     def partitions(self) -> list[Partition]:

@@ -17,8 +17,13 @@ class HostLink:
         self._host: HostPort | None = None
 
     @property
-    def is_open(self) -> bool:
-        return self._host is not None
+    def plugged(self) -> bool:
+        """Whether the port's link is up; the host does not matter."""
+        return self.port.up
+
+    def plug(self, plugged: bool) -> None:
+        """Bring the link of the port up or down."""
+        self.port.up = plugged
 
     def open(self) -> None:
         """Open what the machine file names. MachineError says in one line why it could not be."""
