@@ -21,6 +21,7 @@ from engine.build_virtio import VirtioBuilder
 from engine.config import FfaSection, MachineConfig, VmConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
+from engine.debug.breakpoints import Breakpoints
 from engine.events import BootStage, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_secure import SecureClient
@@ -50,6 +51,7 @@ class System:
     hypervisor: Hypervisor
     events: EventRing
     vms: Sequence[Vm]
+    breakpoints: Breakpoints
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
@@ -226,15 +228,16 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
     system = System(
-        config,
-        builder.memory,
-        builder.hypervisor,
-        builder.events,
-        builder.vms,
-        builder.ffa,
-        builder.secure,
-        tuple(builder.networks.values()),
-        build_host_links(config, builder.networks),
+        config=config,
+        memory=builder.memory,
+        hypervisor=builder.hypervisor,
+        events=builder.events,
+        vms=builder.vms,
+        breakpoints=Breakpoints(builder.hypervisor),
+        ffa=builder.ffa,
+        secure=builder.secure,
+        networks=tuple(builder.networks.values()),
+        host_links=build_host_links(config, builder.networks),
     )
     builder.attach_devices()
     builder.power_on()

@@ -12,6 +12,7 @@ from engine import observe
 from engine.board.network.cable import Cable
 from engine.build import System
 from engine.console import Console
+from engine.debug.breakpoints import Breakpoint
 from engine.errors import MachineError
 from engine.events import HostInput
 from engine.hypervisor.hypervisor import NO_LIMIT
@@ -59,7 +60,35 @@ class Control:
             raise ControlError(f"{vm_name}/{vcpu_index} cannot step: it is {vcpu.state.value}")
         if vcpu.pcore.current is not vcpu:
             self._record("step", vm_name, vcpu_index)
-        self.system.hypervisor.step(vcpu)
+        breakpoints = self.system.breakpoints
+        breakpoints.muted = True
+        try:
+            self.system.hypervisor.step(vcpu)
+        finally:
+            breakpoints.muted = False
+
+    # --- breakpoints -----------------------------------------------------------------------------
+
+    def add_breakpoint(self, vm_name: str, address: int) -> Breakpoint:
+        """Hold the machine whenever a vCPU of a partition is about to execute at a virtual address."""
+        if not 0 <= address < 1 << 64 or address % 4:
+            raise ControlError(f"expected the address of an instruction, a multiple of 4 (got {address:#x})")
+        return self.system.breakpoints.add(self.vm(vm_name), address)
+
+    def remove_breakpoint(self, number: int) -> None:
+        """ControlError if there is none of this number."""
+        try:
+            self.system.breakpoints.remove(number)
+        except KeyError:
+            numbers = ", ".join(str(each.number) for each in self.system.breakpoints) or "none"
+            raise ControlError(f"there is no breakpoint {number} (set: {numbers})") from None
+
+    def run_to_breakpoint(self, until: int) -> str:
+        """Run until a breakpoint is reached, or to a virtual time in cycles; which one, or ""."""
+        self.system.breakpoints.stopped_at = ""
+        self.system.hypervisor.stop_requested = False
+        self.advance(until)
+        return self.system.breakpoints.stopped_at
 
     # --- input -----------------------------------------------------------------------------------
 

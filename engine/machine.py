@@ -19,6 +19,7 @@ from typing import TypeVar
 from engine.build import System, build
 from engine.config import MachineConfig
 from engine.control import Control
+from engine.debug.breakpoints import Breakpoint
 from engine.events import Event
 from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
@@ -142,6 +143,13 @@ class Machine:
         """Type into a console; the result is how many bytes it took."""
         return self.ask(lambda control: control.type(vm, data))
 
+    def add_breakpoint(self, vm: str, address: int) -> Future[Breakpoint]:
+        """Pause whenever a vCPU of a partition is about to execute at a virtual address."""
+        return self.ask(lambda control: control.add_breakpoint(vm, address))
+
+    def remove_breakpoint(self, number: int) -> Future[None]:
+        return self.ask(lambda control: control.remove_breakpoint(number))
+
     def reset(self, vm: str) -> Future[None]:
         return self.ask(lambda control: self._reset(control, vm))
 
@@ -179,6 +187,7 @@ class Machine:
             self._pacer.rebase()
         if self._state is RunState.RUNNING:
             self._hypervisor.stop_after_trap, self._hypervisor.trapped = to_trap, ""
+            self._system.breakpoints.stopped_at = ""
 
     def _step(self, control: Control, vm: str, vcpu: int) -> None:
         if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -226,6 +235,8 @@ class Machine:
         hypervisor.advance(min(until, self._next_listening()))
         if hypervisor.finished:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
+        elif self._system.breakpoints.stopped_at:
+            self._halt(self._system.breakpoints.stopped_at)
         elif traps and hypervisor.trapped:
             self._halt(f"trap: {hypervisor.trapped}")
         elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:

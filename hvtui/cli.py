@@ -188,7 +188,8 @@ def _list_images() -> None:
     if manifest is None:
         click.echo(f"{linux.cache()}: no Linux images; get them with: hvtui images fetch")
         return
-    click.echo(f"{linux.cache()}: Linux {manifest.kernel}")
+    note = "; not all that today's program takes: hvtui images fetch" if linux.outdated(manifest) else ""
+    click.echo(f"{linux.cache()}: Linux {manifest.kernel}{note}")
     for file in manifest.files:
         click.echo(f"  {file.name:<20} {file.size:>10} bytes  {file.origin}")
 

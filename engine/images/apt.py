@@ -166,6 +166,11 @@ def unpack(deb: Path, wanted: dict[str, re.Pattern[str]]) -> dict[str, bytes]:
     raise FetchError(f"{deb.name}: expected a package with {missing}")
 
 
+def unpack_all(deb: Path, wanted: re.Pattern[str]) -> dict[str, bytes]:
+    """Contents by path of every regular file in a package whose path matches."""
+    return dict(_files(deb, [wanted]))
+
+
 def _files(deb: Path, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, bytes]]:
     """Path and contents of matching regular files, in the package's order."""
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
@@ -174,7 +179,8 @@ def _files(deb: Path, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, by
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 for member in archive:
                     path = member.name.removeprefix("./")
-                    stream = archive.extractfile(member) if any(p.fullmatch(path) for p in patterns) else None
+                    wanted = member.isfile() and any(pattern.fullmatch(path) for pattern in patterns)
+                    stream = archive.extractfile(member) if wanted else None
                     if stream:
                         yield path, stream.read()
         except tarfile.TarError as error:

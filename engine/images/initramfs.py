@@ -19,8 +19,8 @@ def recipe() -> Path:
     return machines_dir() / "linux"
 
 
-def build(busybox: bytes, source: Path | None = None) -> bytes:
-    """A gzip'd cpio archive; the same BusyBox and the same recipe give the same bytes."""
+def build(busybox: bytes, source: Path | None = None, more: bytes = b"") -> bytes:
+    """A gzip'd cpio archive, which `more` archives may follow; the same arguments and recipe give the same bytes."""
     source = source or recipe()
     entries = [cpio.directory(name) for name in _DIRECTORIES]
     # The kernel opens it for the first program, before anything could mount devtmpfs.
@@ -32,7 +32,7 @@ def build(busybox: bytes, source: Path | None = None) -> bytes:
     entries += programs()
     entries += [cpio.symlink(f"sbin/{name}", "/bin/busybox") for name in _SYSTEM_APPLETS]
     entries += [cpio.symlink(f"bin/{name}", "busybox") for name in applets(source)]
-    return _gzip(cpio.write(entries))
+    return _gzip(cpio.write(entries) + more)
 
 
 def programs() -> list[cpio.Entry]:

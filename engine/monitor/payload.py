@@ -7,6 +7,7 @@ from engine.board.memory_map import COUNTER_HZ
 from engine.cpu import exceptions
 from engine.cpu.core import Core
 from engine.cpu.timer import TimerPpi
+from engine.hypervisor.hcr import HCR_FMO, HCR_IMO, HCR_RW, HCR_TGE
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
@@ -15,7 +16,6 @@ _MPIDR_RES1 = 1 << 31
 _SCR_RW_HCE_NS = 1 << 10 | 1 << 8 | 1
 _SCR_TWI = 1 << 12
 """WFI goes to EL3, so that a waiting core costs nothing."""
-_HCR_RW, _HCR_FMO, _HCR_IMO, _HCR_VF, _HCR_VI, _HCR_TGE = 1 << 31, 1 << 3, 1 << 4, 1 << 6, 1 << 7, 1 << 27
 _PSTATE_EL2H = 0x3C9
 _I, _F = 0x80, 0x40
 UNMASK_GRAIN = 256
@@ -44,7 +44,7 @@ class Payload(Vm):
         core.write(SysReg.VPIDR_EL2, core.read(SysReg.MIDR_EL1))
         core.write(SysReg.VMPIDR_EL2, _MPIDR_RES1 | vcpu.index)
         core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
-        core.write(SysReg.HCR_EL2, _HCR_RW)
+        core.write(SysReg.HCR_EL2, HCR_RW)
         core.pstate = _PSTATE_EL2H
         core.save(vcpu.reset_context)
         self.vcpus.append(vcpu)
@@ -57,8 +57,8 @@ class Payload(Vm):
             return
         vcpu.interrupts_new = False
         for pending, mask, route, kind in (
-            (self.interrupts.vfiq(vcpu.index), _F, _HCR_FMO, exceptions.FIQ),
-            (self.interrupts.virq(vcpu.index), _I, _HCR_IMO, exceptions.IRQ),
+            (self.interrupts.vfiq(vcpu.index), _F, HCR_FMO, exceptions.FIQ),
+            (self.interrupts.virq(vcpu.index), _I, HCR_IMO, exceptions.IRQ),
         ):
             target = _target(core, route)
             if pending and target >= core.state.el and (target > core.state.el or not core.pstate & mask):
@@ -74,4 +74,4 @@ class Payload(Vm):
 
 def _target(core: Core, route: int) -> int:
     """The exception level that physical interrupts go to (Arm ARM D1.3.6)."""
-    return 2 if core.state.el == 2 or core.read(SysReg.HCR_EL2) & (route | _HCR_TGE) else 1
+    return 2 if core.state.el == 2 or core.read(SysReg.HCR_EL2) & (route | HCR_TGE) else 1

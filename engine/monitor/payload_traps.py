@@ -5,51 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.arch import esr as syndromes
-from engine.arch import loadstore, sysreg
+from engine.arch import loadstore
 from engine.arch.esr import EC, HAS_FAR, FaultStatus
-from engine.arch.psci import NOT_SUPPORTED_32, SMC64, function_name
 from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
-from engine.events import ExceptionInjected, Trap
-from engine.ffa import abi
-from engine.hypervisor.emulated_sysregs import emulate
-from engine.hypervisor.mmio import MisalignedError, Mmio
-from engine.hypervisor.sysregs import GuestSysregs
-from engine.hypervisor.traps import Calls
-from engine.views import VmRunState
+from engine.hypervisor.hcr import HCR_TEA, HCR_TGE
+from engine.hypervisor.mmio import MisalignedError
+from engine.hypervisor.trap_base import TrapBase
 
 if TYPE_CHECKING:
-    from engine.hypervisor.hypervisor import Hypervisor
     from engine.hypervisor.vcpu import Vcpu
-    from engine.hypervisor.vm import Vm
 
 _MONITOR_EL = 3
-_HCR_TEA, _HCR_TGE = 1 << 37, 1 << 27
-_RUNAWAY = 100
-"""Instruction aborts in a row, without an instruction in between, after which a payload counts as crashed."""
-_MASK64 = (1 << 64) - 1
 
 
-class PayloadTraps:
+class PayloadTraps(TrapBase):
     """The CoreClient of a payload: EL3's vectors, and the exception entry that the engine leaves to its user."""
-
-    def __init__(self, vm: Vm, hypervisor: Hypervisor, mmio: Mmio, calls: Calls) -> None:
-        self._vm = vm
-        self._hypervisor = hypervisor
-        self._mmio = mmio
-        self._serve = calls
-        self._sysregs: GuestSysregs | None = None
-
-    def _registers(self) -> GuestSysregs:
-        if self._sysregs is None:
-            self._sysregs = GuestSysregs(self._vm, self._hypervisor)
-        return self._sysregs
-
-    def on_timer_read(self, key: int) -> int | None:
-        return self._registers().read(key)
-
-    def on_timer_write(self, key: int, value: int) -> bool:
-        return self._registers().write(key, value)
 
     def on_exception(self, _number: int) -> None:
         vcpu = self._loaded()
@@ -57,7 +28,7 @@ class PayloadTraps:
         esr, exits = record.esr, vcpu.exits
         ec = esr >> syndromes.EC_SHIFT
         if core.state.aarch32:
-            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, "entered AArch32 state, which this machine has not")
+            self._crash("entered AArch32 state, which this machine has not")
         elif ec == EC.UNKNOWN:
             self._undefined(vcpu, record.target_el)
         elif record.target_el == _MONITOR_EL:
@@ -81,7 +52,7 @@ class PayloadTraps:
         except MisalignedError:
             status = FaultStatus.ALIGNMENT
         hcr = core.read(SysReg.HCR_EL2)
-        target = 2 if core.state.el == 2 or hcr & (_HCR_TEA | _HCR_TGE) else 1
+        target = 2 if core.state.el == 2 or hcr & (HCR_TEA | HCR_TGE) else 1
         far = core.state.pc if access is None else core.state.x[access.base]
         if word is None:
             lower, same = EC.INSTRUCTION_ABORT_LOWER, EC.INSTRUCTION_ABORT_SAME
@@ -91,58 +62,25 @@ class PayloadTraps:
         ec = lower if core.state.el < target else same
         self._deliver(vcpu, target, syndromes.syndrome(ec, status | write << 6), far)
 
-    def _loaded(self) -> Vcpu:
-        vcpu = self._vm.loaded
-        if vcpu is None:
-            raise RuntimeError(f"{self._vm.name}: an exception while no vCPU is loaded")
-        return vcpu
-
     def _deliver(self, vcpu: Vcpu, target: int, esr: int, far: int | None) -> None:
         """Exception entry at EL1 or EL2."""
         core = self._vm.core
         pc = core.state.pc
         exceptions.enter(core, target, esr, far)
-        event = ExceptionInjected(vcpu.pcore.now, self._vm.name, vcpu.index, target, esr, far or 0, pc)
-        self._hypervisor.events.emit(event)
+        self._injected(vcpu, target, esr, far, pc)
         if esr >> syndromes.EC_SHIFT in (EC.INSTRUCTION_ABORT_LOWER, EC.INSTRUCTION_ABORT_SAME):
             self._count_fetch_fault(vcpu, pc)
 
-    def _count_fetch_fault(self, vcpu: Vcpu, pc: int) -> None:
-        """A fetch that faults runs no instruction: it costs one cycle, or time would stand still."""
-        core = self._vm.core
-        vcpu.fetch_faults += 1
-        vcpu.faults_in_a_row = vcpu.faults_in_a_row + 1 if core.executed == 0 else 1
-        if vcpu.faults_in_a_row > _RUNAWAY:
-            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"exceptions in exceptions: cannot fetch at {pc:#x}")
-        core.stop()
-
     def _undefined(self, vcpu: Vcpu, target: int) -> None:
-        core = self._vm.core
-        word = core.instruction() if core.state.el else None
-        move = None if word is None else emulate(vcpu, word, self._registers())
-        if move is None:
+        if not self._emulated(vcpu, EC.SYSREG, 1):
             self._deliver(vcpu, max(1, min(target, 2)), syndromes.syndrome(EC.UNKNOWN), None)
-            return
-        vcpu.exits += 1
-        self._report(vcpu, EC.SYSREG, f"{'read' if move.read else 'write'} {sysreg.name(move.key)}", move.value)
-        core.state.pc += 4
 
     def _to_monitor(self, vcpu: Vcpu, ec: int) -> None:
         """EL3: SMC, and WFI (SCR_EL3.TWI)."""
         core = self._vm.core
         if ec == EC.WFX:
-            self._report(vcpu, ec, "WFI", 0)
+            self._report(vcpu, ec, "WFI", 0, 0)
             core.state.pc += 4
             self._hypervisor.wait_for_interrupt(vcpu, "wfi")
-            return
-        x = core.state.x
-        fid = x[0] & 0xFFFF_FFFF
-        known = abi.function(fid)
-        name = function_name(fid) or (f"FFA_{known.name}" if known else hex(fid))
-        self._report(vcpu, ec, f"SMC {name}", fid)
-        if core.exception.esr & 0xFFFF or not self._serve(vcpu, False):
-            x[0] = _MASK64 if fid & SMC64 else NOT_SUPPORTED_32
-
-    def _report(self, vcpu: Vcpu, ec: int, what: str, value: int) -> None:
-        event = Trap(vcpu.pcore.now, self._vm.name, vcpu.index, ec, self._vm.core.state.pc, what, value)
-        self._hypervisor.events.emit(event)
+        else:
+            self._call(vcpu, ec, "SMC", core.exception.esr)

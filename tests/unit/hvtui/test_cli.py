@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.config import MachineConfig
+from engine.images import cached, linux, modules
 from hvtui import cli, steps
 from hvtui.cli import run_cli
 
@@ -153,6 +154,18 @@ def test_images_list_says_how_to_get_them(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert run_cli(["images", "list"]) == 0
     assert "hvtui images fetch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("recipe", "note"), [("", "hvtui images fetch"), (modules.recipe(), "")])
+def test_images_list_tells_an_old_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recipe: str, note: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cached.install(linux.cache(), "6.1.0-9", {"Image": cached.Content(b"kernel", "package 1.0")}, recipe)
+    assert run_cli(["images", "list"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(note or "Linux 6.1.0-9")
+    assert second.split() == ["Image", "6", "bytes", "package", "1.0"]
 
 
 def test_fetch_without_apt_fails_in_one_line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from engine.images import initramfs
+from engine.images import cpio, initramfs
 from tests.unit.engine.images.test_cpio import read
 
 
@@ -29,6 +29,11 @@ def test_carries_the_programs_for_linux_guests() -> None:
 
 def test_same_input_same_bytes() -> None:
     assert initramfs.build(b"BUSYBOX") == initramfs.build(b"BUSYBOX")
+
+
+def test_another_archive_may_follow() -> None:
+    more = cpio.write([cpio.directory("lib")])
+    assert gzip.decompress(initramfs.build(b"", more=more)) == gzip.decompress(initramfs.build(b"")) + more
 
 
 def test_parents_come_first() -> None:
