@@ -324,7 +324,9 @@ class Hypervisor:
             vcpu.vm.core.stop()
 
     def alarm_changed(self) -> None:
-        """A guest programmed a device that interrupts at a time: the slice may now be too long."""
+        """A device that interrupts at a time was programmed: slice and turn may now be too long."""
+        others = (self._next_time(pcore) for pcore in self.cores if pcore is not self._turn_of)
+        self._horizon = min(self._horizon, min(others, default=NO_LIMIT) + _LOCKSTEP)
         self._end_slice()
 
     def watchdog_expired(self, partition: Partition, kind: str) -> None:
