@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from engine.board.memory_map import VIRTIO_SPI, virtio_base
 from engine.board.virtio.block import VirtioBlock
+from engine.board.virtio.console import VirtioConsole
 from engine.board.virtio.device import VirtioDevice
 from engine.board.virtio.disk_file import RawFile
 from engine.board.virtio.disk_image import DiskImage
 from engine.board.virtio.disk_memory import Overlay, RamDisk
 from engine.board.virtio.mmio import VirtioMmio
 from engine.board.virtio.rng import VirtioRng
-from engine.build_devices import Line
+from engine.build_devices import Line, printing
+from engine.config import second_console
+from engine.console import Console
 from engine.hypervisor.dma import Dma
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.vm import SPI_BASE, Vm
@@ -42,9 +45,16 @@ class VirtioBuilder:
         devices: list[VirtioDevice] = [
             VirtioBlock(f"virtio-blk{n}", disk_image(disk), disk.serial) for n, disk in enumerate(config.disks)
         ]
+        if config.console:
+            devices.append(self._console(vm))
         if config.rng:
             devices.append(VirtioRng(f"{self._seed}/{vm.name}/rng"))
         return devices
+
+    def _console(self, vm: Vm) -> VirtioConsole:
+        device = VirtioConsole(printing(self._hypervisor, lambda: console))
+        vm.hvc = console = Console(second_console(vm.name), device)
+        return device
 
 
 def disk_image(config: DiskConfig) -> DiskImage:

@@ -116,6 +116,8 @@ def _host(event: HostInput) -> str:
         return f"typed {printable(event.data)}"
     if event.kind == "inject":
         return f"injected INTID {event.number} {intids.name(event.number)}"
+    if event.kind == "resize":
+        return f"resized to {event.number >> 16}x{event.number & 0xFFFF}"
     return event.kind
 
 

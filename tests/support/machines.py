@@ -55,8 +55,9 @@ def machine_config(
     cycles_per_tick: int = 1,
     time_slice_ms: float = 10,
     devices: Sequence[dict[str, Any]] = (),
+    vm: dict[str, Any] | None = None,
 ) -> MachineConfig:
-    """A machine of VMs vm0, vm1, ... all of which see their RAM at RAM_BASE."""
+    """A machine of VMs vm0, vm1, ... all of which see their RAM at RAM_BASE; `vm` adds to each."""
     vms: list[dict[str, Any]] = []
     base = RAM_BASE
     for index, guest in enumerate(guests):
@@ -70,6 +71,7 @@ def machine_config(
             "ram_size": here.ram_size,
             "base_pa": base,
             "bootargs": here.bootargs,
+            **(vm or {}),
         }
         if not isinstance(here.program, Path):
             table |= {"format": "raw"}
