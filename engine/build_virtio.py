@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from engine.board.memory_map import VIRTIO_SPI, virtio_base
 from engine.board.network.switch import Switch
 from engine.board.virtio.block import VirtioBlock
+from engine.board.virtio.console import VirtioConsole
 from engine.board.virtio.device import VirtioDevice
 from engine.board.virtio.disk_file import RawFile
 from engine.board.virtio.disk_image import DiskImage
@@ -14,7 +15,9 @@ from engine.board.virtio.disk_memory import Overlay, RamDisk
 from engine.board.virtio.mmio import VirtioMmio
 from engine.board.virtio.net import VirtioNet
 from engine.board.virtio.rng import VirtioRng
-from engine.build_devices import Line
+from engine.build_devices import Line, printing
+from engine.config import second_console
+from engine.console import Console
 from engine.hypervisor.dma import Dma
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.vm import SPI_BASE, Vm
@@ -51,9 +54,16 @@ class VirtioBuilder:
         for n, nic in enumerate(config.nics):
             network = self._networks[nic.network]
             devices.append(VirtioNet(f"virtio-net{n}", nic.mac, network, _port_name(vm, n)))
+        if config.console:
+            devices.append(self._console(vm))
         if config.rng:
             devices.append(VirtioRng(f"{self._seed}/{vm.name}/rng"))
         return devices
+
+    def _console(self, vm: Vm) -> VirtioConsole:
+        device = VirtioConsole(printing(self._hypervisor, lambda: console))
+        vm.hvc = console = Console(second_console(vm.name), device)
+        return device
 
 
 def _port_name(vm: Vm, nic: int) -> str:

@@ -21,6 +21,8 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import SPI_BASE
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 
+LARGEST_SCREEN = 0xFFFF
+"""Columns and rows."""
 _MAX_INTID = SPI_BASE + 256
 MOST_RECORDED = 256 << 20
 """Bytes of input that are kept for a replay: how much comes from a network is not ours to choose."""
@@ -100,6 +102,14 @@ class Control:
             self._record("type", console_name, data=taken)
             console.send(taken)
         return len(taken)
+
+    def resize(self, console_name: str, columns: int, rows: int) -> None:
+        """The screen that a console is shown on has another size, each from 1 to 65535."""
+        console = self.console(console_name)
+        if not (1 <= columns <= LARGEST_SCREEN and 1 <= rows <= LARGEST_SCREEN):
+            raise ControlError(f"expected a size from 1x1 to {LARGEST_SCREEN}x{LARGEST_SCREEN} (got {columns}x{rows})")
+        self._record("resize", console_name, number=columns << 16 | rows)
+        console.resize(columns, rows)
 
     def inject(self, vm_name: str, intid: int, vcpu_index: int = 0) -> None:
         """Make an SGI, PPI or SPI pending in a VM's interrupt controller."""
@@ -181,12 +191,22 @@ class Control:
         else:
             self.inputs.clear()
 
+    def reach(self, cycle: int, progress: int) -> None:
+        """Run on to the state that a recorded run was in at that time, after so many instructions."""
+        hypervisor = self.system.hypervisor
+        hypervisor.advance(cycle, progress)
+        if hypervisor.now < cycle:
+            # Every guest waited: time went on without instructions.
+            hypervisor.advance(cycle)
+
     def replay(self, inputs: Iterable[HostInput]) -> None:
         """Run on, giving each recorded input at exactly the state of the machine it came into."""
         for event in inputs:
-            self.system.hypervisor.advance(event.cycle, event.progress)
+            self.reach(event.cycle, event.progress)
             if event.kind == "type":
                 self.type(event.vm, event.data)
+            elif event.kind == "resize":
+                self.resize(event.vm, event.number >> 16, event.number & LARGEST_SCREEN)
             elif event.kind == "inject":
                 self.inject(event.vm, event.number, max(0, event.vcpu))
             elif event.kind == "step":

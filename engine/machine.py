@@ -143,6 +143,10 @@ class Machine:
         """Type into a console; the result is how many bytes it took."""
         return self.ask(lambda control: control.type(vm, data))
 
+    def resize(self, console: str, columns: int, rows: int) -> Future[None]:
+        """The screen that a console is shown on has another size."""
+        return self.ask(lambda control: control.resize(console, columns, rows))
+
     def add_breakpoint(self, vm: str, address: int) -> Future[Breakpoint]:
         """Pause whenever a vCPU of a partition is about to execute at a virtual address."""
         return self.ask(lambda control: control.add_breakpoint(vm, address))

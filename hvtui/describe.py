@@ -121,6 +121,8 @@ def _host(event: HostInput) -> str:
     if event.kind in ("plug", "unplug"):
         reason = f": {event.data.decode('utf-8', 'replace')}" if event.data else ""
         return f"{event.kind}ged {event.vm}{reason}"
+    if event.kind == "resize":
+        return f"resized to {event.number >> 16}x{event.number & 0xFFFF}"
     return event.kind
 
 

@@ -58,8 +58,9 @@ def machine_config(
     time_slice_ms: float = 10,
     devices: Sequence[dict[str, Any]] = (),
     networks: Sequence[dict[str, Any]] = (),
+    vm: dict[str, Any] | None = None,
 ) -> MachineConfig:
-    """A machine of VMs vm0, vm1, ... all of which see their RAM at RAM_BASE."""
+    """A machine of VMs vm0, vm1, ... all of which see their RAM at RAM_BASE; `vm` adds to each."""
     vms: list[dict[str, Any]] = []
     base = RAM_BASE
     for index, guest in enumerate(guests):
@@ -74,6 +75,7 @@ def machine_config(
             "base_pa": base,
             "bootargs": here.bootargs,
             **here.virtio,
+            **(vm or {}),
         }
         if not isinstance(here.program, Path):
             table |= {"format": "raw"}
