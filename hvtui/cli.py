@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -20,6 +20,9 @@ from engine.errors import MachineError
 from hvtui import steps as step_words
 from hvtui.fip import fip
 from hvtui.steps import Step, StepError
+
+if TYPE_CHECKING:
+    from engine.images.cached import Manifest
 
 Pace = Literal["real", "max"]
 
@@ -175,20 +178,38 @@ def fetch(force: bool) -> None:
     _list_images()
 
 
+@images.command()
+@click.argument("name", type=click.Choice(["linux-ffa"]))
+@click.option("--force", is_flag=True, help="Build again what is there already.")
+def build(name: str, force: bool) -> None:
+    """Build a kernel with FF-A and Binder from Debian's sources, in some minutes."""
+    from engine.images import linux_ffa
+
+    del name
+    linux_ffa.build(lambda message: click.echo(f"{message} ...", err=True), force)
+    _list_images()
+
+
 @images.command("list")
 def list_images() -> None:
-    """Show the fetched images."""
+    """Show the images that are there."""
     _list_images()
 
 
 def _list_images() -> None:
-    from engine.images import linux
+    from engine.images import linux, linux_ffa
 
-    manifest = linux.installed()
+    _list_cache(linux.cache(), linux.installed(), "get them with: hvtui images fetch")
+    manifest = linux_ffa.installed()
+    old = "" if manifest is None or linux_ffa.current() else f" (outdated; build it again with: {linux_ffa.COMMAND})"
+    _list_cache(linux_ffa.cache(), manifest, f"build them with: {linux_ffa.COMMAND}", old)
+
+
+def _list_cache(directory: Path, manifest: Manifest | None, remedy: str, note: str = "") -> None:
     if manifest is None:
-        click.echo(f"{linux.cache()}: no Linux images; get them with: hvtui images fetch")
+        click.echo(f"{directory}: no Linux images; {remedy}")
         return
-    click.echo(f"{linux.cache()}: Linux {manifest.kernel}")
+    click.echo(f"{directory}: Linux {manifest.kernel}{note}")
     for file in manifest.files:
         click.echo(f"  {file.name:<20} {file.size:>10} bytes  {file.origin}")
 

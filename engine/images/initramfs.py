@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.images import cpio
@@ -19,8 +20,11 @@ def recipe() -> Path:
     return machines_dir() / "linux"
 
 
-def build(busybox: bytes, source: Path | None = None) -> bytes:
-    """A gzip'd cpio archive; the same BusyBox and the same recipe give the same bytes."""
+def build(busybox: bytes, source: Path | None = None, added: Iterable[cpio.Entry] = ()) -> bytes:
+    """A gzip'd cpio archive; the same BusyBox and the same recipe give the same bytes.
+
+    `added` comes after everything else; an `etc/rc` in it is run by init.
+    """
     source = source or recipe()
     entries = [cpio.directory(name) for name in _DIRECTORIES]
     # The kernel opens it for the first program, before anything could mount devtmpfs.
@@ -31,6 +35,7 @@ def build(busybox: bytes, source: Path | None = None) -> bytes:
     entries.append(cpio.file("bin/busybox", busybox, executable=True))
     entries += [cpio.symlink(f"sbin/{name}", "/bin/busybox") for name in _SYSTEM_APPLETS]
     entries += [cpio.symlink(f"bin/{name}", "busybox") for name in applets(source)]
+    entries += added
     return _gzip(cpio.write(entries))
 
 

@@ -135,6 +135,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "M", "--set", "vm0.colour=1"], "hvtui: M: vm[0].colour: expected no such key (unknown)"),
         (["check", "M", "--set", "vm0.format=elf"], "hvtui: "),
         (["images", "burn"], "hvtui: No such command 'burn'."),
+        (["images", "build", "hurd"], "hvtui: Invalid value for '{linux-ffa}': 'hurd' is not 'linux-ffa'."),
     ],
 )
 def test_errors_are_one_line(
@@ -152,7 +153,20 @@ def test_images_list_says_how_to_get_them(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert run_cli(["images", "list"]) == 0
-    assert "hvtui images fetch" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "get them with: hvtui images fetch" in listed
+    assert "build them with: hvtui images build linux-ffa" in listed
+
+
+def test_build_without_tools_fails_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_cli(["images", "build", "linux-ffa"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("hvtui: tools are missing; install these packages: gcc-aarch64-linux-gnu ")
+    assert told.count("\n") == 1
 
 
 def test_fetch_without_apt_fails_in_one_line(
