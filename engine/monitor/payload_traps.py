@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 from engine.arch import esr as syndromes
 from engine.arch import loadstore, sysreg
-from engine.arch.esr import EC, HAS_FAR, FaultStatus
+from engine.arch.esr import EC, HAS_FAR, FaultStatus, SysregAccess
 from engine.arch.psci import NOT_SUPPORTED_32, SMC64, function_name
 from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
 from engine.events import ExceptionInjected, Trap
 from engine.ffa import abi
-from engine.hypervisor.emulated_sysregs import emulate
+from engine.hypervisor.emulated_sysregs import SysregMove, emulate
 from engine.hypervisor.mmio import MisalignedError, Mmio
+from engine.hypervisor.partition import MPIDR_RES1
 from engine.hypervisor.sysregs import GuestSysregs
 from engine.hypervisor.traps import Calls
+from engine.monitor.payload_gic import PayloadGic
 from engine.views import VmRunState
 
 if TYPE_CHECKING:
     from engine.hypervisor.hypervisor import Hypervisor
     from engine.hypervisor.vcpu import Vcpu
-    from engine.hypervisor.vm import Vm
+    from engine.monitor.payload import Payload
 
 _MONITOR_EL = 3
 _HCR_TEA, _HCR_TGE = 1 << 37, 1 << 27
@@ -33,7 +35,7 @@ _MASK64 = (1 << 64) - 1
 class PayloadTraps:
     """The CoreClient of a payload: EL3's vectors, and the exception entry that the engine leaves to its user."""
 
-    def __init__(self, vm: Vm, hypervisor: Hypervisor, mmio: Mmio, calls: Calls) -> None:
+    def __init__(self, vm: Payload, hypervisor: Hypervisor, mmio: Mmio, calls: Calls) -> None:
         self._vm = vm
         self._hypervisor = hypervisor
         self._mmio = mmio
@@ -46,6 +48,9 @@ class PayloadTraps:
         return self._sysregs
 
     def on_timer_read(self, key: int) -> int | None:
+        """Also which PE this is: EL1 sees it by VMPIDR_EL2, but EL2 asks the model, for which all are the first."""
+        if key == SysReg.MPIDR_EL1 and self._vm.core.state.el == 2:
+            return MPIDR_RES1 | self._loaded().index
         return self._registers().read(key)
 
     def on_timer_write(self, key: int, value: int) -> bool:
@@ -119,13 +124,28 @@ class PayloadTraps:
     def _undefined(self, vcpu: Vcpu, target: int) -> None:
         core = self._vm.core
         word = core.instruction() if core.state.el else None
-        move = None if word is None else emulate(vcpu, word, self._registers())
+        if word is not None and self._traps(vcpu, word):
+            return
+        move = None if word is None else self._emulate(vcpu, word)
         if move is None:
             self._deliver(vcpu, max(1, min(target, 2)), syndromes.syndrome(EC.UNKNOWN), None)
             return
         vcpu.exits += 1
         self._report(vcpu, EC.SYSREG, f"{'read' if move.read else 'write'} {sysreg.name(move.key)}", move.value)
         core.state.pc += 4
+
+    def _traps(self, vcpu: Vcpu, word: int) -> bool:
+        """Deliver what EL2 has trapped, although the model knows no such register."""
+        core, access = self._vm.core, SysregAccess.of_instruction(word)
+        trapped = PayloadGic.traps(access.key, core.state.el, core.read(SysReg.HCR_EL2))
+        if trapped:
+            self._deliver(vcpu, 2, syndromes.syndrome(EC.SYSREG, access.iss), None)
+        return trapped
+
+    def _emulate(self, vcpu: Vcpu, word: int) -> SysregMove | None:
+        core, key = self._vm.core, SysregAccess.of_instruction(word).key
+        gic = self._vm.gic.seen_from(key, core.state.el, core.read(SysReg.HCR_EL2))
+        return None if gic is None else emulate(vcpu, word, self._registers(), gic)
 
     def _to_monitor(self, vcpu: Vcpu, ec: int) -> None:
         """EL3: SMC, and WFI (SCR_EL3.TWI)."""
