@@ -33,9 +33,9 @@ test: .venv/.dev ## run the tests
 	$(BIN)/python -m pytest
 
 long: .venv/.dev ## run the state machines that only show much in thousands of examples (minutes)
-	FFA_EXAMPLES=2000 SPMC_EXAMPLES=400 SPMC_SHARING_EXAMPLES=500 $(BIN)/python -m pytest \
+	FFA_EXAMPLES=2000 SPMC_EXAMPLES=400 SPMC_SHARING_EXAMPLES=500 DISK_EXAMPLES=1000 $(BIN)/python -m pytest \
 	  tests/unit/engine/hypervisor/test_ffa_machine.py tests/unit/engine/spmc/test_calls_machine.py \
-	  tests/unit/engine/spmc/test_sharing_machine.py
+	  tests/unit/engine/spmc/test_sharing_machine.py tests/unit/engine/board/virtio/test_disk_machine.py
 
 lint: .venv/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -50,8 +50,9 @@ format: .venv/.dev ## let ruff put the sources in order
 bench: .venv/.dev ## measure speed and memory, side by side with qemu-system-aarch64 where it is installed
 	$(BIN)/python -m pytest tests/bench -m bench -s -q
 
-guests: .venv/.dev ## build the bare-metal guest images again
+guests: .venv/.dev ## build the bare-metal guest images and the programs for Linux guests again
 	$(BIN)/python machines/guests/build.py
+	$(BIN)/python machines/linux/programs/build.py
 
 screenshots: .venv/.dev ## draw screenshots/*.svg from real machine states
 	$(BIN)/python screenshots/make.py

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
+from engine.board.network.switch import Switch
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
-from engine.build_devices import attach_devices
+from engine.build_devices import Line, attach_devices, printing
 from engine.build_secure import SecureWorld
+from engine.build_virtio import VirtioBuilder
 from engine.config import FfaSection, MachineConfig, VmConfig
+from engine.console import Console
 from engine.cpu.core import CoreClient
-from engine.events import BootStage, ConsoleOutput, EventRing
+from engine.debug.breakpoints import Breakpoints
+from engine.events import BootStage, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_secure import SecureClient
 from engine.hypervisor.hypervisor import Hypervisor
@@ -43,14 +47,22 @@ class System:
     hypervisor: Hypervisor
     events: EventRing
     vms: Sequence[Vm]
+    breakpoints: Breakpoints
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
+    networks: Sequence[Switch] = ()
 
     @property
     def partitions(self) -> list[Partition]:
         """All that run guest code: the VMs, then the secure partitions."""
         return [*self.vms, *(each for each in self.hypervisor.partitions if each.secure)]
+
+    @property
+    def consoles(self) -> list[Console]:
+        """The partitions' own, then the second ones of VMs."""
+        second = [vm.hvc for vm in self.vms if vm.hvc is not None]
+        return [*(partition.console for partition in self.partitions), *second]
 
     def partition(self, name: str) -> Partition:
         """The partition with this name; KeyError if there is none."""
@@ -78,6 +90,7 @@ class _Builder:
             self.secure.raise_sri = self._raise_sri
         self._psci = Psci(self.hypervisor, self._power())
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
+        self._virtio = VirtioBuilder(self.hypervisor, config.seed)
 
     def _power(self) -> VcpuPower:
         """The cores are on from the start under the hypervisor; a payload that owns EL2 turns them on by itself."""
@@ -154,6 +167,7 @@ class _Builder:
         for core in config.affinity:
             vm.add_vcpu(self.hypervisor.cores[core])
         vm.wire(self._gic(vm), self._uart(vm), self._rtc(vm))
+        self._virtio.add_vm(vm)
         self.hypervisor.add_vm(vm)
         self.vms.append(vm)
         if self.ffa is not None:
@@ -182,25 +196,16 @@ class _Builder:
     def _vm_call(self, vcpu: Vcpu, _hvc: bool) -> bool:
         return self._psci.call(vcpu) or (self.ffa is not None and self.ffa.call(vcpu))
 
-    def _raise_spi(self, vm: Vm, spi: int, source: str, level: bool) -> None:
-        intid = SPI_BASE + spi
-        if level:
-            self.hypervisor.interrupt_raised(vm.vcpus[0], intid, source)
-        vm.vgic.set_line(intid, level)
-
     def _uart(self, vm: Vm) -> Pl011:
-        def on_output(data: bytes) -> None:
-            self.events.emit(ConsoleOutput(self.hypervisor.now, vm.name, -1, data))
-            vm.console.write(data)
-
-        return Pl011("pl011", on_output, lambda level: self._raise_spi(vm, UART_SPI, "pl011", level))
+        printed = printing(self.hypervisor, lambda: vm.console)
+        return Pl011("pl011", printed, Line(self.hypervisor, vm, SPI_BASE + UART_SPI, "pl011"))
 
     def _rtc(self, vm: Vm) -> Pl031:
         hypervisor = self.hypervisor
         return Pl031(
             self.config.board.wall_time,
             lambda: hypervisor.ns_of_cycles(hypervisor.now),
-            lambda level: self._raise_spi(vm, RTC_SPI, "pl031", level),
+            Line(self.hypervisor, vm, SPI_BASE + RTC_SPI, "pl031"),
         )
 
 
@@ -210,7 +215,14 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
     system = System(
-        config, builder.memory, builder.hypervisor, builder.events, builder.vms, builder.ffa, builder.secure
+        config=config,
+        memory=builder.memory,
+        hypervisor=builder.hypervisor,
+        events=builder.events,
+        vms=builder.vms,
+        breakpoints=Breakpoints(builder.hypervisor),
+        ffa=builder.ffa,
+        secure=builder.secure,
     )
     builder.attach_devices()
     builder.power_on()

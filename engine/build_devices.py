@@ -9,6 +9,8 @@ from engine.board.sbsa_watchdog import SbsaWatchdog
 from engine.board.sp805 import Sp805
 from engine.board.timer_frame import TimerFrame
 from engine.config import ConfigError, MachineConfig
+from engine.console import Console
+from engine.events import ConsoleOutput
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.partition import Alarm, Partition
 from engine.hypervisor.vm import Vm
@@ -16,6 +18,31 @@ from engine.machine_file import DeviceSection
 from engine.spmc.partition import SecurePartition
 
 _REFRESH_OFFSET = 0x1_0000
+
+
+def printing(hypervisor: Hypervisor, console: Callable[[], Console]) -> Callable[[bytes], None]:
+    """What a serial port does with its output: it is an event, and goes to the console."""
+
+    def printed(data: bytes) -> None:
+        hypervisor.events.emit(ConsoleOutput(hypervisor.now, console().name, -1, data))
+        console().write(data)
+
+    return printed
+
+
+class Line:
+    """The interrupt line of a device of a partition."""
+
+    def __init__(self, hypervisor: Hypervisor, partition: Partition, intid: int, source: str) -> None:
+        self._hypervisor = hypervisor
+        self._partition = partition
+        self._intid = intid
+        self._source = source
+
+    def __call__(self, level: bool) -> None:
+        if level:
+            self._hypervisor.interrupt_raised(self._partition.vcpus[0], self._intid, self._source)
+        self._partition.interrupts.set_line(self._intid, level, 0)
 
 
 def attach_devices(
@@ -59,11 +86,7 @@ def _make(section: DeviceSection, owner: Partition, hypervisor: Hypervisor) -> t
     """The device, and the windows it is seen through."""
     now: Callable[[], int] = lambda: hypervisor.ns_of_cycles(hypervisor.now)  # noqa: E731  # one of several callbacks
     program = hypervisor.alarm_changed
-
-    def line(level: bool) -> None:
-        if level:
-            hypervisor.interrupt_raised(owner.vcpus[0], section.intid, section.kind)
-        owner.interrupts.set_line(section.intid, level, 0)
+    line = Line(hypervisor, owner, section.intid, section.kind)
 
     def expire() -> None:
         hypervisor.watchdog_expired(owner, section.kind)

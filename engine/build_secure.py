@@ -8,10 +8,11 @@ from engine.board import memory_map
 from engine.board.memory import PhysicalMemory, SecureView
 from engine.board.memory_map import FIRMWARE_SIZE, SECURE_BASE, SECURE_HEAP, SECURE_SIZE
 from engine.board.pl011 import Pl011
+from engine.build_devices import printing
 from engine.config import SecureConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
-from engine.events import BootStage, ConsoleOutput
+from engine.events import BootStage
 from engine.ffa.abi import PAGE_SIZE
 from engine.ffa.mailbox import Mailbox
 from engine.hypervisor.hypervisor import Hypervisor
@@ -85,17 +86,10 @@ class SecureWorld:
         """The devices that its manifest gives it: a UART of its own at the board's place."""
         for region in partition.manifest.devices:
             if region.base == memory_map.UART_BASE:
-                uart = self._uart(partition)
+                uart = Pl011("pl011", printing(self._hypervisor, lambda: partition.console), lambda _level: None)
                 partition.uart = uart
-                partition.console = Console(partition.name, uart.receive)
+                partition.console = Console(partition.name, uart)
                 partition.bus.attach(region.base, uart)
-
-    def _uart(self, partition: Partition) -> Pl011:
-        def on_output(data: bytes) -> None:
-            self._hypervisor.events.emit(ConsoleOutput(self._hypervisor.now, partition.name, -1, data))
-            partition.console.write(data)
-
-        return Pl011("pl011", on_output, lambda _level: None)
 
     def _stage(self, stage: str, detail: str, address: int = 0, entry: int = 0) -> None:
         self._hypervisor.events.emit(BootStage(self._hypervisor.now, "", -1, stage, address, entry, detail))

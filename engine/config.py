@@ -26,6 +26,7 @@ from engine.machine_file import (
     shown,
 )
 from engine.monitor.parts import load_parts, partition_names
+from engine.virtio_config import NetworkConfig, VirtioConfig, VirtioResolver
 
 __all__ = ["BoardConfig", "ConfigError", "FfaSection", "MachineConfig", "VmConfig", "from_tables", "load"]
 
@@ -79,6 +80,7 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
     affinity: tuple[int, ...]
     """Physical core of each vCPU."""
     console: bool
+    virtio: VirtioConfig = VirtioConfig()
 
     @property
     def ram_end(self) -> int:
@@ -129,6 +131,7 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[DeviceSection, ...] = ()
     secure: SecureConfig | None = None
     """None where the machine has no secure world."""
+    networks: tuple[NetworkConfig, ...] = ()
 
     @property
     def partitions(self) -> tuple[str, ...]:
@@ -140,9 +143,20 @@ class MachineConfig(msgspec.Struct, frozen=True, kw_only=True):
         return (self.ffa if vm.el == 1 else self.secure) is not None
 
     @property
+    def consoles(self) -> tuple[str, ...]:
+        """Names of all consoles: the partitions' own, by their names, then the second ones, `vm0.hvc0`."""
+        second = (second_console(vm.name) for vm in self.vms if vm.virtio.console)
+        return (*self.partitions, *second)
+
+    @property
     def has_ffa(self) -> bool:
         """Whether somebody answers FF-A calls."""
         return self.ffa is not None or self.secure is not None
+
+
+def second_console(vm: str) -> str:
+    """Name of a VM's virtio console."""
+    return f"{vm}.hvc0"
 
 
 def load(file: str | Path, overrides: Iterable[str] = ()) -> MachineConfig:
@@ -166,6 +180,7 @@ class _Resolver:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._virtio = VirtioResolver(self._refuse, self._path, self._size)
 
     def _refuse(self, key: str, expected: str, got: str) -> ConfigError:
         return ConfigError(self._file, key, f"expected {expected} (got {got})")
@@ -176,7 +191,7 @@ class _Resolver:
         vms: list[VmConfig] = []
         for index, section in enumerate(parsed.vm):
             first = sum(vm.vcpus for vm in vms)
-            vms.append(self._vm(f"vm[{index}]", section, cores, first, fip))
+            vms.append(self._vm(f"vm[{index}]", section, cores, first, fip, index + 1))
         self._names(vms)
         self._no_overlap(vms)
         self._levels(vms, parsed.ffa)
@@ -193,6 +208,7 @@ class _Resolver:
             ffa=parsed.ffa,
             devices=tuple(parsed.device),
             secure=secure,
+            networks=self._virtio.networks(parsed.network),
         )
 
     def _fip(self, options: SecureSection | None) -> Path | None:
@@ -276,7 +292,7 @@ class _Resolver:
                 raise self._refuse("board.ram", expected, shown(section.ram))
         return BoardConfig(cores=section.cores, time_slice_ms=section.time_slice_ms, wall_time=seconds, ram_end=ram_end)
 
-    def _vm(self, key: str, section: VmSection, cores: int, first: int, fip: Path | None) -> VmConfig:
+    def _vm(self, key: str, section: VmSection, cores: int, first: int, fip: Path | None, number: int) -> VmConfig:
         size = self._blocks(f"{key}.ram_size", section.ram_size, _MAX_RAM)
         base_pa = section.ram_base if section.base_pa is None else section.base_pa
         self._window(f"{key}.ram_base", section.ram_base, size)
@@ -307,6 +323,15 @@ class _Resolver:
             bootargs=section.bootargs,
             affinity=self._affinity(f"{key}.affinity", section, cores, first),
             console=section.console,
+            virtio=self._virtio.vm(
+                key,
+                number,
+                section.disk,
+                section.nic,
+                section.vsock,
+                console=section.virtio_console,
+                rng=section.rng,
+            ),
         )
 
     def _size(self, key: str, value: int | str) -> int:

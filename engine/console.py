@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 _KEEP = 1 << 20
+
+
+class Port(Protocol):
+    """The device behind a console."""
+
+    @property
+    def room(self) -> int:
+        """Bytes it would take now."""
+
+    def receive(self, data: bytes) -> int:
+        """Something was typed; how many bytes it took."""
 
 
 class Console:
     """The output of one serial port, addressed by absolute byte position; the oldest part may be gone."""
 
-    def __init__(self, name: str, send: Callable[[bytes], int]) -> None:
+    def __init__(self, name: str, port: Port | None = None) -> None:
         self.name = name
-        self.send = send
-        """Type bytes into the port; returns how many it took."""
+        """The partition's, for its first console; `vm0.hvc0` for a second one."""
+        self._port = port
         self._kept = bytearray()
         self._dropped = 0
         self.listeners: list[Callable[[bytes], None]] = []
@@ -23,6 +35,16 @@ class Console:
     def end(self) -> int:
         """Number of bytes ever printed."""
         return self._dropped + len(self._kept)
+
+    @property
+    def room(self) -> int:
+        """Bytes that can be typed now."""
+        return self._port.room if self._port is not None else 0
+
+    def send(self, data: bytes) -> None:
+        """Type bytes into the port, no more than it has room for."""
+        if self._port is not None:
+            self._port.receive(data)
 
     def write(self, data: bytes) -> None:
         """The guest printed something."""

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 
 from engine import observe
 from engine.build import System
+from engine.console import Console
+from engine.debug.breakpoints import Breakpoint
 from engine.errors import MachineError
 from engine.events import HostInput
 from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import SPI_BASE
-from engine.views import MachineView, RegistersView, RunState, VmRunState
+from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 
 _MAX_INTID = SPI_BASE + 256
 
@@ -50,18 +52,46 @@ class Control:
         if not vcpu.runnable:
             raise ControlError(f"{vm_name}/{vcpu_index} cannot step: it is {vcpu.state.value}")
         if vcpu.pcore.current is not vcpu:
-            self._record("step", vcpu.vm, vcpu_index)
-        self.system.hypervisor.step(vcpu)
+            self._record("step", vm_name, vcpu_index)
+        breakpoints = self.system.breakpoints
+        breakpoints.muted = True
+        try:
+            self.system.hypervisor.step(vcpu)
+        finally:
+            breakpoints.muted = False
+
+    # --- breakpoints -----------------------------------------------------------------------------
+
+    def add_breakpoint(self, vm_name: str, address: int) -> Breakpoint:
+        """Hold the machine whenever a vCPU of a partition is about to execute at a virtual address."""
+        if not 0 <= address < 1 << 64 or address % 4:
+            raise ControlError(f"expected the address of an instruction, a multiple of 4 (got {address:#x})")
+        return self.system.breakpoints.add(self.vm(vm_name), address)
+
+    def remove_breakpoint(self, number: int) -> None:
+        """ControlError if there is none of this number."""
+        try:
+            self.system.breakpoints.remove(number)
+        except KeyError:
+            numbers = ", ".join(str(each.number) for each in self.system.breakpoints) or "none"
+            raise ControlError(f"there is no breakpoint {number} (set: {numbers})") from None
+
+    def run_to_breakpoint(self, until: int) -> str:
+        """Run until a breakpoint is reached, or to a virtual time in cycles; which one, or ""."""
+        self.system.breakpoints.stopped_at = ""
+        self.system.hypervisor.stop_requested = False
+        self.advance(until)
+        return self.system.breakpoints.stopped_at
 
     # --- input -----------------------------------------------------------------------------------
 
-    def type(self, vm_name: str, data: bytes) -> int:
-        """Type into a partition's console; returns how many bytes it took (a full port takes fewer, or none)."""
-        vm = self.vm(vm_name)
-        taken = data[: vm.uart.room] if vm.uart is not None else b""
+    def type(self, console_name: str, data: bytes) -> int:
+        """Type into a console; returns how many bytes it took (a full port takes fewer, or none)."""
+        console = self.console(console_name)
+        taken = data[: console.room]
         if taken:
-            self._record("type", vm, data=taken)
-            vm.console.send(taken)
+            self._record("type", console_name, data=taken)
+            console.send(taken)
         return len(taken)
 
     def inject(self, vm_name: str, intid: int, vcpu_index: int = 0) -> None:
@@ -71,7 +101,7 @@ class Control:
             raise ControlError(f"expected an INTID from 0 to {_MAX_INTID - 1} (got {intid})")
         if vcpu.vm.state is not VmRunState.RUNNING:
             raise ControlError(f"{vm_name} is {vcpu.vm.state.value}: nothing can be injected")
-        self._record("inject", vcpu.vm, vcpu_index, number=intid)
+        self._record("inject", vm_name, vcpu_index, number=intid)
         self.system.hypervisor.interrupt_raised(vcpu, intid, "injected")
         vcpu.vm.interrupts.inject(intid, vcpu_index)
 
@@ -80,12 +110,12 @@ class Control:
         vm = self.vm(vm_name)
         if vm.secure:
             raise ControlError(f"{vm_name} is secure: it starts over only when the board does")
-        self._record("reset", vm)
+        self._record("reset", vm_name)
         self.system.hypervisor.reset_vm(vm, "reset")
 
-    def _record(self, kind: str, vm: Partition, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
+    def _record(self, kind: str, name: str, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
         hypervisor = self.system.hypervisor
-        event = HostInput(hypervisor.now, vm.name, vcpu, kind, data, number, hypervisor.progress)
+        event = HostInput(hypervisor.now, name, vcpu, kind, data, number, hypervisor.progress)
         self.inputs.append(event)
         self.system.events.emit(event)
 
@@ -111,15 +141,23 @@ class Control:
             names = ", ".join(vm.name for vm in self.system.partitions)
             raise ControlError(f"there is no partition {name!r} (this machine has {names})") from None
 
+    def console(self, name: str) -> Console:
+        """A console by its name: that of its partition, or `vm0.hvc0`."""
+        for console in self.system.consoles:
+            if console.name == name:
+                return console
+        names = ", ".join(console.name for console in self.system.consoles)
+        raise ControlError(f"there is no console {name!r} (this machine has {names})")
+
     def vcpu(self, vm_name: str, index: int) -> Vcpu:
         vcpus = self.vm(vm_name).vcpus
         if not 0 <= index < len(vcpus):
             raise ControlError(f"{vm_name} has vCPUs 0 to {len(vcpus) - 1}, not {index}")
         return vcpus[index]
 
-    def view(self, state: RunState, detail: str, ffa: bool = True) -> MachineView:
-        """The whole machine; `ffa` is False where nobody would look at that part."""
-        return observe.machine_view(self.system, state, detail, ffa)
+    def view(self, state: RunState, detail: str, parts: Part = EVERYTHING) -> MachineView:
+        """The machine with those parts that somebody looks at."""
+        return observe.machine_view(self.system, state, detail, parts)
 
     def registers(self, vm_name: str, vcpu_index: int) -> RegistersView:
         return observe.registers_view(self.vcpu(vm_name, vcpu_index), self.system.config.cycles_per_tick)

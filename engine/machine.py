@@ -19,9 +19,10 @@ from typing import TypeVar
 from engine.build import System, build
 from engine.config import MachineConfig
 from engine.control import Control
+from engine.debug.breakpoints import Breakpoint
 from engine.events import Event
 from engine.hypervisor.hypervisor import NO_LIMIT
-from engine.views import MachineView, RegistersView, RunState
+from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
 
 T = TypeVar("T")
 
@@ -134,12 +135,19 @@ class Machine:
         """Type into a console; the result is how many bytes it took."""
         return self.ask(lambda control: control.type(vm, data))
 
+    def add_breakpoint(self, vm: str, address: int) -> Future[Breakpoint]:
+        """Pause whenever a vCPU of a partition is about to execute at a virtual address."""
+        return self.ask(lambda control: control.add_breakpoint(vm, address))
+
+    def remove_breakpoint(self, number: int) -> Future[None]:
+        return self.ask(lambda control: control.remove_breakpoint(number))
+
     def reset(self, vm: str) -> Future[None]:
         return self.ask(lambda control: self._reset(control, vm))
 
-    def view(self, ffa: bool = True) -> Future[MachineView]:
-        """The whole machine; `ffa` is False where nobody would look at that part."""
-        return self.ask(lambda control: control.view(self._state, self._detail, ffa))
+    def view(self, parts: Part = EVERYTHING) -> Future[MachineView]:
+        """The machine with those parts that somebody looks at."""
+        return self.ask(lambda control: control.view(self._state, self._detail, parts))
 
     def registers(self, vm: str, vcpu: int) -> Future[RegistersView]:
         return self.ask(lambda control: control.registers(vm, vcpu))
@@ -153,7 +161,7 @@ class Machine:
 
     def console_since(self, vm: str, position: int) -> Future[tuple[bytes, int]]:
         """What a partition printed from a byte position on, and the position after it."""
-        return self.ask(lambda control: control.vm(vm).console.since(position))
+        return self.ask(lambda control: control.console(vm).since(position))
 
     # --- on the machine's thread ----------------------------------------------------------------------
 
@@ -171,6 +179,7 @@ class Machine:
             self._pacer.rebase()
         if self._state is RunState.RUNNING:
             self._hypervisor.stop_after_trap, self._hypervisor.trapped = to_trap, ""
+            self._system.breakpoints.stopped_at = ""
 
     def _step(self, control: Control, vm: str, vcpu: int) -> None:
         if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -217,6 +226,8 @@ class Machine:
         hypervisor.advance(until)
         if hypervisor.finished:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
+        elif self._system.breakpoints.stopped_at:
+            self._halt(self._system.breakpoints.stopped_at)
         elif traps and hypervisor.trapped:
             self._halt(f"trap: {hypervisor.trapped}")
         elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:

@@ -18,42 +18,39 @@ from msgspec import Meta
 
 from engine.board import memory_map
 from engine.errors import MachineError
+from engine.file_types import (
+    IN_WORDS,
+    LONGEST_NAME,
+    NAME_PATTERN,
+    Address,
+    CommandLine,
+    Name,
+    PathText,
+    Size,
+)
 from engine.paths import CACHE_PREFIX
+from engine.virtio_config import DiskSection, NetworkSection, NicSection, VsockSection
 
-SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp", "device")
+SECTIONS = ("machine", "board", "ffa", "secure", "vm", "sp", "device", "network")
 """Names a partition may not have, because `--set` already means something else by them."""
 
-_TABLES = SECTIONS[:-3]
+_TABLES = SECTIONS[:-4]
 MOST_SPS = 8
 """Secure partitions of one machine."""
 BL33_IMAGE = "fip:bl33"
 """The image of a VM that is the BL33 of the FIP."""
 PATH_KEYS = ("image", "initrd", "dtb", "fip", "package", "manifest")
 
-# `(?!\n)`: `$` alone would let a final newline through.
-_SIZE = r"^[0-9]+[KMG]?(?!\n)$"
-_LONGEST_NAME = 32
-_NAME = r"^[A-Za-z][A-Za-z0-9_-]*(?!\n)$"
-_PRINTABLE = r"^[ -~]*(?!\n)$"
-
+_INDEXED = re.compile(r"([a-z_]+)\[([0-9]{1,3})\]")
 _DATE = "expected a date and time such as 2020-01-01T00:00:00Z"
 
 _IN_WORDS = {
     "invalid RFC3339 encoded datetime": _DATE,
     "expected datetime with a timezone component": _DATE,
     "expected datetime": _DATE,
-    f"expected str matching regex {_SIZE!r}": 'expected a size: bytes, or text like "64K", "512M", "1G"',
-    f"expected str matching regex {_NAME!r}": "expected letters, digits, _ and -, a letter first",
-    f"expected str matching regex {_PRINTABLE!r}": "expected printable ASCII on one line",
-}
+} | IN_WORDS
 """What msgspec says about a pattern or a date, and what a person can use."""
 
-Size = (
-    Annotated[int, Meta(ge=0, description="bytes")]
-    | Annotated[str, Meta(pattern=_SIZE, description="bytes, or KiB, MiB, GiB with a suffix K, M, G")]
-)
-Address = Annotated[int, Meta(ge=0)]
-PathText = Annotated[str, Meta(min_length=1, description="relative to the machine file, or cache:NAME")]
 ImageFormat = Literal["auto", "elf", "linux", "raw"]
 DeviceKind = Literal["sp805", "timer-frame", "sbsa-watchdog"]
 OwnerAccess = Literal["read-only", "read-write"]
@@ -99,7 +96,7 @@ class BoardSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class VmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[vm]]: one guest."""
 
-    name: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)]
+    name: Name
     image: PathText
     """Program to start: ELF, arm64 Linux Image (also gzip'd), or raw bytes; "fip:bl33" is the one in [secure] fip."""
     format: ImageFormat = "auto"
@@ -119,12 +116,19 @@ class VmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     initrd: PathText | None = None
     dtb: PathText | None = None
     """Device tree given as a file; one that describes this machine is made if left out."""
-    bootargs: Annotated[str, Meta(pattern=_PRINTABLE, max_length=2047)] = ""
+    bootargs: CommandLine = ""
     """Kernel command line, /chosen/bootargs."""
     affinity: list[Annotated[int, Meta(ge=0)]] | None = None
     """Physical core of each vCPU; spread evenly over the cores if left out."""
     console: bool = True
     """Whether the guest has a PL011."""
+    disk: Annotated[list[DiskSection], Meta(max_length=8)] = []
+    nic: Annotated[list[NicSection], Meta(max_length=8)] = []
+    virtio_console: bool = False
+    """Whether it has a second console, hvc0."""
+    rng: bool = False
+    """Whether it has a virtio entropy device; its bytes derive from the machine's seed."""
+    vsock: VsockSection | None = None
 
 
 class FfaSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -178,7 +182,7 @@ class SecureSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class SpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[sp]]: one secure partition, as a package or as image and manifest."""
 
-    name: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)]
+    name: Name
     package: PathText | None = None
     """SP package (SPKG)."""
     image: PathText | None = None
@@ -197,7 +201,7 @@ class DeviceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """First address of its 4 KB; of a generic watchdog's control frame, whose refresh frame is 64 KB above."""
     intid: Annotated[int, Meta(ge=32, le=287)]
     """Shared peripheral interrupt it raises."""
-    vm: Annotated[str, Meta(pattern=_NAME, max_length=_LONGEST_NAME)] | None = None
+    vm: Name | None = None
     """Who has it in the normal world; left out, the partition whose manifest has a device region at `base`."""
 
 
@@ -211,6 +215,7 @@ class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secure: SecureSection | None = None
     sp: Annotated[list[SpSection], Meta(max_length=MOST_SPS)] = []
     device: Annotated[list[DeviceSection], Meta(max_length=16)] = []
+    network: Annotated[list[NetworkSection], Meta(max_length=8)] = []
 
 
 def json_schema() -> dict[str, Any]:
@@ -244,7 +249,7 @@ def convert(raw: Mapping[str, Any], file: str | Path) -> MachineFile:
 
 def is_name(text: str) -> bool:
     """Whether a partition may have this name."""
-    return len(text) <= _LONGEST_NAME and re.match(_NAME, text) is not None and text not in SECTIONS
+    return len(text) <= LONGEST_NAME and re.match(NAME_PATTERN, text) is not None and text not in SECTIONS
 
 
 def shown(value: object) -> str:
@@ -327,7 +332,19 @@ def _tables(value: object) -> list[dict[str, Any]]:
 
 def _assign(table: dict[str, Any], path: Sequence[str], value: object, override: str) -> None:
     for part in path[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ConfigError("--set", override, f"expected {part} to be a table")
+        table = _table_in(table, part, override)
     table[path[-1]] = value
+
+
+def _table_in(table: dict[str, Any], part: str, override: str) -> dict[str, Any]:
+    """The table that `part` names: `ffa`, made where there is none, or `disk[0]`."""
+    indexed = _INDEXED.fullmatch(part)
+    if indexed is not None:
+        tables = _tables(table.get(indexed[1]))
+        if int(indexed[2]) < len(tables):
+            return tables[int(indexed[2])]
+        raise ConfigError("--set", override, f"expected a number below {len(tables)} after {indexed[1]}")
+    inner = table.setdefault(part, {})
+    if not isinstance(inner, dict):
+        raise ConfigError("--set", override, f"expected {part} to be a table")
+    return inner

@@ -12,11 +12,14 @@ from engine.errors import MachineError
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
+from engine.observe_devices import devices_view, interrupts_view
 from engine.observe_ffa import ffa_view
 from engine.spmc.partition import SecurePartition
 from engine.views import (
+    EVERYTHING,
     CoreView,
     MachineView,
+    Part,
     RegisterGroup,
     RegistersView,
     RunState,
@@ -64,8 +67,8 @@ _TIMER_NAMES = {
 _GIC_REGISTERS = (SysReg.ICC_PMR_EL1, SysReg.ICC_RPR_EL1, SysReg.ICC_HPPIR1_EL1, SysReg.ICC_CTLR_EL1)
 
 
-def machine_view(system: System, state: RunState, detail: str, ffa: bool = True) -> MachineView:
-    """The whole machine; without `ffa` the records of the FF-A relayer are left alone."""
+def machine_view(system: System, state: RunState, detail: str, parts: Part = EVERYTHING) -> MachineView:
+    """The machine with some of its parts."""
     hypervisor = system.hypervisor
     return MachineView(
         name=system.config.name,
@@ -77,7 +80,9 @@ def machine_view(system: System, state: RunState, detail: str, ffa: bool = True)
         events=system.events.total,
         vms=tuple(_vm_view(vm) for vm in system.partitions),
         cores=tuple(_core_view(system, core) for core in hypervisor.cores),
-        ffa=ffa_view(system) if ffa else None,
+        ffa=ffa_view(system) if Part.FFA in parts else None,
+        devices=devices_view(system) if Part.DEVICES in parts else None,
+        interrupts=interrupts_view(system) if Part.INTERRUPTS in parts else None,
     )
 
 

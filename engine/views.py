@@ -6,6 +6,8 @@ import enum
 
 import msgspec
 
+from engine.device_views import DevicesView, VmInterruptsView
+
 
 class RunState(enum.StrEnum):
     """What the machine's thread is doing."""
@@ -186,6 +188,18 @@ class FfaView(msgspec.Struct, frozen=True):
     notifications: tuple[FfaNotificationView, ...]
 
 
+class Part(enum.Flag):
+    """What a picture of the machine shows only where somebody looks, since it takes a while to build."""
+
+    FFA = enum.auto()
+    DEVICES = enum.auto()
+    INTERRUPTS = enum.auto()
+
+
+EVERYTHING = Part.FFA | Part.DEVICES | Part.INTERRUPTS
+NOTHING_MORE = Part(0)
+
+
 class MachineView(msgspec.Struct, frozen=True):
     """The whole machine at one instruction boundary."""
 
@@ -204,6 +218,10 @@ class MachineView(msgspec.Struct, frozen=True):
     cores: tuple[CoreView, ...]
     ffa: FfaView | None = None
     """None where the machine has no FF-A, or where nobody asked for it."""
+    devices: DevicesView | None = None
+    """None where nobody asked for them."""
+    interrupts: tuple[VmInterruptsView, ...] | None = None
+    """None where nobody asked for them."""
 
 
 class RegisterGroup(msgspec.Struct, frozen=True):

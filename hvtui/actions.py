@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -33,8 +33,8 @@ class Action:
     """The method gets the key, as an integer, and every key is a binding of its own."""
     hint: str = ""
     """A word for the status line; "" if it is not shown there."""
-    needs_ffa: bool = False
-    """Only for machines with FF-A; elsewhere the key does nothing and nobody hears of it."""
+    needs_page: str = ""
+    """Only for machines with this page; elsewhere the key does nothing and nobody hears of it."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -130,7 +130,7 @@ ACTIONS: tuple[Action, ...] = (
         "Go to the FF-A page and back: shares, endpoints, notifications, calls, and all about the chosen one.",
         "x, arrows, enter: read a descriptor",
         Scope.VIEW,
-        needs_ffa=True,
+        needs_page="ffa",
     ),
     Action(
         "ffa_filter",
@@ -139,7 +139,24 @@ ACTIONS: tuple[Action, ...] = (
         "Show only the shares, notifications and calls that concern the next endpoint; after the last one, all again.",
         "x n n: the second endpoint",
         Scope.VIEW,
-        needs_ffa=True,
+        needs_page="ffa",
+    ),
+    Action(
+        "devices",
+        ("b",),
+        "Show devices",
+        "Go to the Devices page and back: virtio slots with their queues, ports and MAC tables of the networks.",
+        "b, arrows: the queues of a device",
+        Scope.VIEW,
+        needs_page="devices",
+    ),
+    Action(
+        "interrupts",
+        ("l",),
+        "Show interrupts",
+        "Go to the Interrupts page and back: what is enabled, pending and active, and every vCPU's list registers.",
+        "l, arrows: all about one interrupt",
+        Scope.VIEW,
     ),
     Action(
         "maximise",
@@ -190,9 +207,9 @@ def find(name: str) -> Action:
     raise KeyError(name)
 
 
-def available(ffa: bool) -> list[Action]:
-    """The actions of a machine with or without FF-A, in the registry's order."""
-    return [action for action in ACTIONS if ffa or not action.needs_ffa]
+def available(pages: Collection[str]) -> list[Action]:
+    """The actions of a machine with these pages, in the registry's order."""
+    return [action for action in ACTIONS if action.needs_page in ("", *pages)]
 
 
 def key_label(action: Action) -> str:

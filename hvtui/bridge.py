@@ -20,7 +20,7 @@ from engine.control import Control
 from engine.cpu.timer import NS_PER_TICK
 from engine.events import Event
 from engine.machine import Machine
-from engine.views import MachineView, RunState
+from engine.views import NOTHING_MORE, MachineView, Part, RunState
 from hvtui import collect
 from hvtui.collect import KEPT_EVENTS, Answer, Question
 from hvtui.frame import EventBatch, Frame
@@ -59,14 +59,14 @@ class Bridge:
         """(VM, vCPU) whose registers are looked at."""
         self.registers_visible = True
         """Somebody looks at them."""
-        self.ffa_visible = False
-        """Somebody looks at the FF-A page: only then are its records and calls asked for."""
+        self.parts = NOTHING_MORE
+        """What somebody looks at: only then is it asked for."""
         self.idle = asyncio.Event()
         """The machine stands still and everything it said was delivered."""
         self._wake = asyncio.Event()
         self._dozing = False
         """Read from the machine's thread: output should end the rest."""
-        self._positions = dict.fromkeys(machine.config.partitions, 0)
+        self._positions = dict.fromkeys(machine.config.consoles, 0)
         self._typed: dict[str, bytearray] = {}
         self._typed_at = self._type_again_at = 0.0
         self._next_event = self._next_call = 0
@@ -148,13 +148,13 @@ class Bridge:
                 loop.call_soon_threadsafe(self._wake.set)
 
         for vm in self._positions:
-            control.vm(vm).console.listeners.append(printed)
+            control.console(vm).listeners.append(printed)
 
     async def _frame(self) -> Frame:
         self._wake.clear()
         question = self._question()
         # Both are served in the same gap between two slices; the second answers last.
-        view = self._machine.view(ffa=self.ffa_visible) if self._tables_due() else None
+        view = self._machine.view(self.parts) if self._tables_due() else None
         answer = await asyncio.wrap_future(self._machine.ask(lambda control: collect.answer(control, question)))
         if view is not None:
             self._tables_at = time.monotonic()
@@ -179,7 +179,7 @@ class Bridge:
             typed=tuple((vm, bytes(data[:_TYPE_AT_ONCE])) for vm, data in typed),
             events_from=0 if everything else self._next_event,
             events_limit=KEPT_EVENTS if everything else _LIVE_EVENTS if tables else 0,
-            ffa_from=self._next_call if tables and self.ffa_visible else -1,
+            ffa_from=self._next_call if tables and Part.FFA in self.parts else -1,
             ffa_endpoint=self._ffa_endpoint,
             registers_of=self.selected if registers else None,
             registers_at=self._executed if running else -1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -199,16 +199,15 @@ def list_images() -> None:
 def _list_images() -> None:
     from engine.images import linux, linux_ffa
 
-    _list_cache(linux.cache(), linux.installed(), "get them with: hvtui images fetch")
-    manifest = linux_ffa.installed()
-    old = "" if manifest is None or linux_ffa.current() else f" (outdated; build it again with: {linux_ffa.COMMAND})"
-    _list_cache(linux_ffa.cache(), manifest, f"build them with: {linux_ffa.COMMAND}", old)
+    _list_cache(linux.cache(), linux.installed(), linux.outdated, "get them with: hvtui images fetch")
+    _list_cache(linux_ffa.cache(), linux_ffa.installed(), linux_ffa.outdated, f"build them with: {linux_ffa.COMMAND}")
 
 
-def _list_cache(directory: Path, manifest: Manifest | None, remedy: str, note: str = "") -> None:
+def _list_cache(directory: Path, manifest: Manifest | None, outdated: Callable[[Manifest], bool], remedy: str) -> None:
     if manifest is None:
         click.echo(f"{directory}: no Linux images; {remedy}")
         return
+    note = f"; not what today's program makes: {remedy}" if outdated(manifest) else ""
     click.echo(f"{directory}: Linux {manifest.kernel}{note}")
     for file in manifest.files:
         click.echo(f"  {file.name:<20} {file.size:>10} bytes  {file.origin}")
@@ -218,7 +217,7 @@ def _ordered_steps(
     machine: MachineConfig, order: Iterable[str], expect: Sequence[str], send: Sequence[str]
 ) -> list[Step]:
     """The steps of both options, in the order of the command line."""
-    names = machine.partitions
+    names = machine.consoles
     expects, sends = iter(expect), iter(send)
     steps: list[Step] = []
     for option in order:

@@ -55,7 +55,7 @@ def answer(control: Control, question: Question) -> Answer:
     taken = tuple((vm, control.type(vm, data)) for vm, data in question.typed)
     consoles = []
     for vm, position in question.positions:
-        console = control.vm(vm).console
+        console = control.console(vm)
         if console.end != position:
             consoles.append((vm, *console.since(position)))
     events: tuple[int, list[Event]] = (question.events_from, [])

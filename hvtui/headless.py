@@ -96,7 +96,7 @@ class _Script:
         self._control = control
         self._steps = list(steps)
         self._unsent = b""
-        self.screens = {vm.name: _Screen() for vm in control.system.partitions}
+        self.screens = {console.name: _Screen() for console in control.system.consoles}
         self.done = 0
 
     @property
@@ -171,8 +171,8 @@ def run(
     control = Control(build(config, digest=digest))
     script = _Script(control, steps)
     output = None if as_json else _Output(list(script.screens), sys.stdout.buffer)
-    for vm in control.system.partitions:
-        _listen(vm.console.listeners, vm.name, script, output)
+    for console in control.system.consoles:
+        _listen(console.listeners, console.name, script, output)
     try:
         _drive(control, script, output, int(timeout * 1e9), pace)
     finally:
@@ -233,6 +233,6 @@ def _explain(control: Control, script: _Script, code: int) -> None:
 def _summary(control: Control, script: _Script, code: int, digest: bool) -> dict[str, Any]:
     view = control.view(RunState.PAUSED, "")
     result = {EXIT_OK: "ok", EXIT_TIMEOUT: "timeout", EXIT_CRASHED: "crashed"}[code]
-    consoles = {vm.name: vm.console.since(0)[0].decode("utf-8", "replace") for vm in control.system.partitions}
+    consoles = {each.name: each.since(0)[0].decode("utf-8", "replace") for each in control.system.consoles}
     summary = {"result": result, "steps_done": script.done, "machine": view, "consoles": consoles}
     return summary | ({"digest": control.digest()} if digest else {})

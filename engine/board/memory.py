@@ -11,7 +11,8 @@ from unicorn import Uc, unicorn_const
 
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
-_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0)
+NORESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000)
+"""Mappings may be larger than the host's memory: nothing is set aside for them. Python names it since 3.13."""
 
 
 class Memory(Protocol):
@@ -26,6 +27,8 @@ class Memory(Protocol):
     def contains(self, address: int, size: int = 1) -> bool: ...
 
     def read(self, address: int, size: int) -> bytes: ...
+
+    def view(self, address: int, size: int) -> memoryview: ...
 
     def write(self, address: int, data: bytes | memoryview) -> None: ...
 
@@ -47,7 +50,7 @@ class PhysicalMemory:
     def __init__(self, base: int, size: int) -> None:
         self.base = base
         self.size = size
-        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
+        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
         self._view = memoryview(self._map)
         self._host = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
@@ -71,6 +74,11 @@ class PhysicalMemory:
     def read(self, address: int, size: int) -> bytes:
         offset = self._offset(address, size)
         return bytes(self._view[offset : offset + size])
+
+    def view(self, address: int, size: int) -> memoryview:
+        """The memory itself; what is said of `write` holds for writing to it."""
+        offset = self._offset(address, size)
+        return self._view[offset : offset + size]
 
     def write(self, address: int, data: bytes | memoryview) -> None:
         """Write from the host; engines that may hold code translated from there must drop it."""
@@ -115,6 +123,9 @@ class SecureView:
 
     def read(self, address: int, size: int) -> bytes:
         return self._bank(address).read(address, size)
+
+    def view(self, address: int, size: int) -> memoryview:
+        return self._bank(address).view(address, size)
 
     def write(self, address: int, data: bytes | memoryview) -> None:
         """Write from the host; engines that may hold code translated from there must drop it."""

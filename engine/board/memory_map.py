@@ -27,6 +27,12 @@ RTC_SIZE = 4 * KIB
 RTC_SPI = 2
 """PL031; INTID 32 + SPI number."""
 
+VIRTIO_BASE = 0x0A00_0000
+VIRTIO_STRIDE = 0x200
+VIRTIO_SLOTS = 32
+VIRTIO_SPI = 16
+"""virtio-mmio slots, one behind the other; INTID 32 + SPI number + slot."""
+
 TIMER_SECURE_PPI = 13
 TIMER_PHYSICAL_PPI = 14
 TIMER_VIRTUAL_PPI = 11
@@ -58,6 +64,11 @@ BLOCK_SIZE = 2 * MIB
 
 FIRMWARE_SIZE = 16 * MIB
 """Top of RAM, above every VM, where firmware keeps its own tables; may lie above RAM_LIMIT."""
+
+
+def virtio_base(slot: int) -> int:
+    """First address of a virtio-mmio slot."""
+    return VIRTIO_BASE + slot * VIRTIO_STRIDE
 
 
 def gicr_size(vcpus: int) -> int:

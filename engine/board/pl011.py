@@ -120,6 +120,16 @@ class Pl011:
         self._fill()
         return accepted
 
+    def put(self, byte: int) -> None:
+        """Send a character past the registers, for a paravirtual console on the same port."""
+        self._on_output(bytes((byte,)))
+
+    def take(self) -> int | None:
+        """The oldest character received, past the registers; None if there is none."""
+        if self._fifo:
+            return self._pop()
+        return self._host.popleft() if self._host else None
+
     def read(self, offset: int, size: int) -> int:
         """A load; a narrow one sees its byte lanes, a 64-bit one only the addressed register."""
         lane = offset & 3

@@ -7,7 +7,7 @@ above it must see arrives through `CoreClient`: exceptions, timer registers, and
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from unicorn import unicorn_const
@@ -22,6 +22,7 @@ from engine.cpu.state import CpuState, ExceptionRecord, VcpuContext
 
 _NEVER = 0xFFFF_FFFF_FFFF_FFF1
 """An address no instruction can have (misaligned), for the `until` of a slice."""
+_RAN_ON = -1
 _PSTATE_EL1H = 0x3C5
 _SCR_EL3_NS_HCE_RW = 1 << 10 | 1 << 8 | 1
 _TLBI_ALLE1 = api.CpRegister.of(1 << 14 | 4 << 11 | 8 << 7 | 7 << 3 | 4)
@@ -62,7 +63,8 @@ class Core:
         self._count = 0
         self._executed = 0
         self._stopped = False
-        self._stopped_at = 0
+        self._stopped_at = _RAN_ON
+        """What the counter says of a slice that ended early, where it says too much at the end."""
         self._running = False
         self._error: BaseException | None = None
         self._stale = StaleCode()
@@ -107,11 +109,11 @@ class Core:
         """One stretch of guest code; returns Unicorn's error code."""
         self._count = count
         self._counter.value = 0
-        self._stopped_at = 0
+        self._stopped_at = _RAN_ON
         self._running = True
         status = int(api.emu_start(self._handle, self.state.pc, _NEVER, 0, count))
         self._running = False
-        self._executed += min(self._stopped_at or self._counter.value, count)
+        self._executed += min(self._counter.value if self._stopped_at == _RAN_ON else self._stopped_at, count)
         return status
 
     def _interrupt_for_stale_code(self) -> None:
@@ -225,6 +227,20 @@ class Core:
         """Forget all translated code, after the host wrote into pages that may hold some."""
         self._uc.ctl_flush_tb()
 
+    def watch_code(self, addresses: set[int], reached: Callable[[int], bool]) -> None:
+        """Call `reached` with each of these virtual addresses before an instruction there; True ends the slice.
+
+        These replace the ones before. Between slices only.
+        """
+        self._watches.set(addresses, reached)
+        self.drop_translations()
+
+    def _stop_before(self) -> None:
+        """Leave the slice before the instruction that is about to be executed, which the counter has counted."""
+        self._stopped_at = self._counter.value - 1
+        self._stopped = True
+        api.emu_stop(self._handle)
+
     def drop_range(self, address: int, size: int) -> None:
         """Forget code translated from a virtual range that is executable now."""
         api.remove_cache(self._handle, address, address + size)
@@ -237,6 +253,7 @@ class Core:
         msr = hooks.register_writes(self._client, self.fail)
         sys = hooks.cache_maintenance(self._stale, self._interrupt_for_stale_code)
         unmapped = hooks.unmapped_accesses(self._note_unmapped)
+        self._watches = hooks.CodeWatches(self._uc, self._stop_before, self.fail)
         self._callbacks = (interrupt, mrs, msr, sys, unmapped)
         api.add_hook(self._uc, unicorn_const.UC_HOOK_INTR, interrupt)
         for callback, instruction in ((mrs, api.INSN_MRS), (msr, api.INSN_MSR), (sys, api.INSN_SYS)):

@@ -10,6 +10,8 @@ import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from unicorn import Uc, unicorn_const
+
 from engine.cpu import unicorn_api as api
 from engine.cpu.stale_code import StaleCode
 
@@ -112,3 +114,30 @@ def unmapped_accesses(note: Callable[[int], None]) -> object:
         return False
 
     return api.UnmappedCallback(on_unmapped)
+
+
+class CodeWatches:
+    """Callbacks before single instructions; code elsewhere is translated as without them."""
+
+    def __init__(self, engine: Uc, stop: Callable[[], object], fail: Fail) -> None:
+        self._engine = engine
+        self._stop = stop
+        self._fail = fail
+        self._reached: Callable[[int], bool] = lambda _address: False
+        self._callback = api.CodeCallback(self._on_code)
+        self._hooks: list[int] = []
+
+    def set(self, addresses: set[int], reached: Callable[[int], bool]) -> None:
+        """Watch these addresses and no others; translated code must be dropped after it."""
+        for hook in self._hooks:
+            api.remove_hook(self._engine, hook)
+        self._reached = reached
+        kind = unicorn_const.UC_HOOK_CODE
+        self._hooks = [api.add_hook(self._engine, kind, self._callback, None, at, at) for at in sorted(addresses)]
+
+    def _on_code(self, _engine: int, address: int, _size: int, _data: int) -> None:
+        try:
+            if self._reached(address):
+                self._stop()
+        except BaseException as error:
+            self._fail(error)

@@ -15,6 +15,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 SUPPORTED_VERSION = "2.1.4"
 
+CodeCallback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 InterruptCallback = ctypes.CFUNCTYPE(None, ctypes.c_uint8, ctypes.c_uint32)
 """(unused, exception number)"""
 SystemCallback = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint8, ctypes.c_uint32, ctypes.c_size_t)
@@ -79,6 +80,7 @@ _vmem_translate.restype = ctypes.c_int
 _vmem_translate.argtypes = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint64))
 
 _hook_add = uclib.uc_hook_add
+_hook_del = uclib.uc_hook_del
 _ctl = uclib.uc_ctl
 _REMOVE_CACHE = unicorn_const.UC_CTL_IO_WRITE << 30 | 2 << 26 | unicorn_const.UC_CTL_TB_REMOVE_CACHE
 
@@ -111,7 +113,7 @@ def handle_of(engine: Uc) -> ctypes.c_void_p:
 
 def add_hook(
     engine: Uc, kind: int, callback: object, instruction: int | None = None, begin: int = 1, end: int = 0
-) -> None:
+) -> int:
     """Register a ctypes callback for [begin, end] (everywhere if begin > end); the caller keeps the callback alive."""
     hook = ctypes.c_size_t()
     extra = () if instruction is None else (ctypes.c_int(instruction),)
@@ -127,6 +129,12 @@ def add_hook(
     )
     if status != unicorn_const.UC_ERR_OK:
         raise UcError(status)
+    return hook.value
+
+
+def remove_hook(engine: Uc, hook: int) -> None:
+    """Take back what `add_hook` gave; between slices only."""
+    _hook_del(handle_of(engine), ctypes.c_size_t(hook))
 
 
 def remove_cache(handle: ctypes.c_void_p, begin: int, end: int) -> None:

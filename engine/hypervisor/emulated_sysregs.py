@@ -32,12 +32,11 @@ class GicRegisters(Protocol):
         """An MSR; False where it must be UNDEFINED."""
 
 
-def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs, gic: GicRegisters | None = None) -> SysregMove | None:
+def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs, gic: GicRegisters) -> SysregMove | None:
     """Carry out an access to the GIC's registers or to a timer's; None where it must stay UNDEFINED.
 
-    `gic` has the registers that the access means, the vCPU's own if left out.
+    `gic` has the registers that the access means.
     """
-    gic = gic or vcpu.vm.interrupts
     operation, key, register = word & _MSR_MRS_MASK, word >> 5 & 0xFFFF, word & 0x1F
     x = vcpu.vm.core.state.x
     if operation == _MRS:

@@ -16,6 +16,7 @@ HCR_TSC: Final = 1 << 19
 HCR_TGE: Final = 1 << 27
 HCR_TDZ: Final = 1 << 28
 HCR_RW: Final = 1 << 31
+HCR_TEA: Final = 1 << 37
 
 HCR_GUEST: Final = HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_TWI | HCR_TSC | HCR_TDZ | HCR_RW
 """TWI but not TWE: the engine executes WFE as a hint and never traps it.

@@ -11,6 +11,7 @@ from engine.board.bus import Bus
 from engine.board.memory import Memory
 from engine.board.memory_map import COUNTER_HZ
 from engine.board.pl011 import Pl011
+from engine.board.virtio.mmio import VirtioMmio
 from engine.console import Console
 from engine.cpu.core import Core, CoreClient
 from engine.cpu.timer import TimerPpi
@@ -77,6 +78,8 @@ class Partition(ABC):
     interrupts: InterruptController
     console: Console
     uart: Pl011 | None = None
+    hvc: Console | None = None
+    """Its second console, if it has one."""
 
     def __init__(
         self,
@@ -104,6 +107,8 @@ class Partition(ABC):
         self.bus = Bus()
         self.alarms: Sequence[Alarm] = ()
         """Devices of it that interrupt at a time."""
+        self.virtio: tuple[VirtioMmio, ...] = ()
+        """By slot."""
         self.at_end: Callable[[], None] = lambda: None
         """Called when it ends: it stopped, or starts over."""
         self.at_interrupted_wait: Callable[[Vcpu], None] = lambda _vcpu: None
@@ -200,6 +205,8 @@ class Partition(ABC):
             self.uart.reset()
         for alarm in self.alarms:
             alarm.reset()
+        for slot in self.virtio:
+            slot.reset()
         for vcpu in self.vcpus:
             vcpu.state = VcpuState.OFF
             self.reset_vcpu(vcpu, 0, 0)

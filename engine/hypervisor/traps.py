@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from engine.arch import esr as syndromes
 from engine.arch import sysreg
 from engine.arch.esr import EC, HAS_FAR, DataAbort, FaultStatus, SysregAccess
 from engine.arch.paging import ADDRESS_MASK, PAGE, stage1_start_level, walk
-from engine.arch.psci import NOT_SUPPORTED_32, SMC64, function_name
 from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
 from engine.cpu.state import XZR
-from engine.events import ExceptionInjected, Trap
-from engine.ffa import abi
-from engine.hypervisor.emulated_sysregs import emulate
+from engine.hypervisor import jailhouse
 from engine.hypervisor.hcr import HCR_TDZ
 from engine.hypervisor.mmio import MisalignedError, Mmio
-from engine.hypervisor.sysregs import GuestSysregs
-from engine.views import VmRunState
+from engine.hypervisor.trap_base import Calls, TrapBase
 
 if TYPE_CHECKING:
     from engine.hypervisor.hypervisor import Hypervisor
@@ -27,27 +23,15 @@ if TYPE_CHECKING:
     from engine.hypervisor.vcpu import Vcpu
 
 GUEST_EL = 1
-_RUNAWAY = 100
-"""Instruction aborts in a row, without an instruction in between, after which a guest counts as crashed."""
 _DC_ZVA = sysreg.encode(1, 3, 7, 4, 1)
 _ZVA_BYTES = 64
-_MASK64 = (1 << 64) - 1
 
 
-Calls: TypeAlias = "Callable[[Vcpu, bool], bool]"
-"""Serves the SMCCC call in a vCPU's registers, made by HVC (True) or SMC; False, changing nothing, if it is unknown."""
-
-
-class GuestTraps:
+class GuestTraps(TrapBase):
     """The CoreClient of one VM: everything its engine reports comes here first."""
 
     def __init__(self, vm: Partition, hypervisor: Hypervisor, mmio: Mmio, calls: Calls) -> None:
-        self._vm = vm
-        self._hypervisor = hypervisor
-        self._mmio = mmio
-        self._serve = calls
-        self._sysregs: GuestSysregs | None = None
-        self._names: dict[tuple[str, int], str] = {}
+        super().__init__(vm, hypervisor, mmio, calls)
         self._handlers: dict[int, Callable[[Vcpu, int], None]] = {
             EC.WFX: self._wait,
             EC.HVC64: self._hvc,
@@ -60,27 +44,14 @@ class GuestTraps:
 
     # --- CoreClient --------------------------------------------------------------------------
 
-    def on_timer_read(self, key: int) -> int | None:
-        return self._registers().read(key)
-
-    def on_timer_write(self, key: int, value: int) -> bool:
-        return self._registers().write(key, value)
-
-    def _registers(self) -> GuestSysregs:
-        if self._sysregs is None:
-            self._sysregs = GuestSysregs(self._vm, self._hypervisor)
-        return self._sysregs
-
     def on_external_abort(self, physical: int) -> None:
         """Stage 2 never maps what nothing backs, so this is a host-side inconsistency of the tables."""
         vcpu = self._vm.loaded
         if vcpu is not None:
-            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"nothing answers at physical {physical:#x}")
+            self._crash(f"nothing answers at physical {physical:#x}")
 
     def on_exception(self, _number: int) -> None:
-        vcpu = self._vm.loaded
-        if vcpu is None:
-            raise RuntimeError(f"{self._vm.name}: an exception while no vCPU is loaded")
+        vcpu = self._loaded()
         record = self._vm.core.exception
         esr = record.esr or self._lost_syndrome()
         ec = esr >> syndromes.EC_SHIFT
@@ -88,7 +59,7 @@ class GuestTraps:
         if not self._vm.hcr & HCR_TDZ:
             vcpu.interrupts_changed = True
         if vcpu.registers.aarch32:
-            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, "entered AArch32 state, which this machine has not")
+            self._crash("entered AArch32 state, which this machine has not")
             return
         # The model calls an access by EL1 to EL3's registers a trap to EL1, which is UNDEFINED.
         own = ec == EC.SYSREG and vcpu.registers.el == GUEST_EL >= record.target_el
@@ -120,7 +91,7 @@ class GuestTraps:
         if self._fails(esr, pc):
             return
         exceptions.enter(core, GUEST_EL, esr, far)
-        self._injected(vcpu, esr, far, pc)
+        self._injected(vcpu, GUEST_EL, esr, far, pc)
         if esr >> syndromes.EC_SHIFT in (EC.INSTRUCTION_ABORT_LOWER, EC.INSTRUCTION_ABORT_SAME):
             self._count_fetch_fault(vcpu, pc)
 
@@ -128,28 +99,15 @@ class GuestTraps:
         """A partition without EL1 has nobody to take its exceptions: it is over."""
         if self._vm.user:
             ec = esr >> syndromes.EC_SHIFT
-            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"exception class {ec:#x} at {pc:#x}")
+            self._crash(f"exception class {ec:#x} at {pc:#x}")
         return self._vm.user
-
-    def _injected(self, vcpu: Vcpu, esr: int, far: int | None, pc: int) -> None:
-        event = ExceptionInjected(vcpu.pcore.now, self._vm.name, vcpu.index, GUEST_EL, esr, far or 0, pc)
-        self._hypervisor.events.emit(event)
-
-    def _count_fetch_fault(self, vcpu: Vcpu, pc: int) -> None:
-        """A fetch that faults runs no instruction: it costs one cycle, or time would stand still."""
-        core = self._vm.core
-        vcpu.fetch_faults += 1
-        vcpu.faults_in_a_row = vcpu.faults_in_a_row + 1 if core.executed == 0 else 1
-        if vcpu.faults_in_a_row > _RUNAWAY:
-            self._hypervisor.stop_vm(self._vm, VmRunState.CRASHED, f"exceptions in exceptions: cannot fetch at {pc:#x}")
-        core.stop()
 
     def _inject_undefined(self, vcpu: Vcpu) -> None:
         pc = self._vm.core.state.pc
         if self._fails(syndromes.syndrome(EC.UNKNOWN), pc):
             return
         exceptions.undefined(self._vm.core, GUEST_EL)
-        self._injected(vcpu, syndromes.syndrome(EC.UNKNOWN), None, pc)
+        self._injected(vcpu, GUEST_EL, syndromes.syndrome(EC.UNKNOWN), None, pc)
 
     def _inject_abort(self, vcpu: Vcpu, abort: DataAbort | None, status: int, far: int) -> None:
         """An abort on a data access, or (abort None) on an instruction fetch."""
@@ -163,28 +121,11 @@ class GuestTraps:
         else:
             exceptions.data_abort(core, GUEST_EL, far, status, abort.write)
         esr = core.read(SysReg.ESR_EL1)
-        self._injected(vcpu, esr, far, pc)
+        self._injected(vcpu, GUEST_EL, esr, far, pc)
         if abort is None:
             self._count_fetch_fault(vcpu, pc)
 
     # --- served at EL2 ---------------------------------------------------------------------------
-
-    def _report(self, vcpu: Vcpu, ec: int, kind: str, detail: int, value: int) -> None:
-        key = (kind, detail)
-        name = self._names.get(key)
-        if name is None:
-            name = self._names[key] = self._name(kind, detail)
-        event = Trap(vcpu.pcore.now, self._vm.name, vcpu.index, ec, self._vm.core.state.pc, name, value)
-        self._hypervisor.events.emit(event)
-
-    @staticmethod
-    def _name(kind: str, detail: int) -> str:
-        if kind in ("HVC", "SMC", "SVC"):
-            known = abi.function(detail)
-            return f"{kind} {function_name(detail) or (f'FFA_{known.name}' if known else hex(detail))}"
-        if kind in ("read", "write"):
-            return f"{kind} {sysreg.name(detail)}"
-        return kind
 
     def _wait(self, vcpu: Vcpu, _esr: int) -> None:
         self._report(vcpu, EC.WFX, "WFI", 0, 0)
@@ -192,6 +133,10 @@ class GuestTraps:
         self._hypervisor.wait_for_interrupt(vcpu, "wfi")
 
     def _hvc(self, vcpu: Vcpu, esr: int) -> None:
+        if esr & 0xFFFF == jailhouse.IMMEDIATE:
+            self._report(vcpu, EC.HVC64, "HVC Jailhouse debug console", 0, self._vm.core.state.x[0])
+            jailhouse.serve(self._vm)
+            return
         self._call(vcpu, EC.HVC64, "HVC", esr)
 
     def _svc(self, vcpu: Vcpu, esr: int) -> None:
@@ -201,14 +146,6 @@ class GuestTraps:
     def _smc(self, vcpu: Vcpu, esr: int) -> None:
         self._vm.core.state.pc += 4
         self._call(vcpu, EC.SMC64, "SMC", esr)
-
-    def _call(self, vcpu: Vcpu, ec: int, kind: str, esr: int) -> None:
-        """An SMCCC call: fast calls have immediate 0 (DEN0028 2.9), everything unknown answers -1."""
-        x = self._vm.core.state.x
-        fid = x[0] & 0xFFFF_FFFF
-        self._report(vcpu, ec, kind, fid, fid)
-        if esr & 0xFFFF or not self._serve(vcpu, ec == EC.HVC64):
-            x[0] = _MASK64 if fid & SMC64 else NOT_SUPPORTED_32
 
     def _sysreg(self, vcpu: Vcpu, esr: int) -> None:
         access = SysregAccess(esr)
@@ -232,15 +169,8 @@ class GuestTraps:
 
     def _undefined(self, vcpu: Vcpu) -> None:
         """UNDEFINED for the model; some system registers are ours to emulate from EL1."""
-        core = self._vm.core
-        word = core.instruction() if core.state.el == GUEST_EL else None
-        move = None if word is None else emulate(vcpu, word, self._registers())
-        if move is None:
+        if not self._emulated(vcpu, EC.SYSREG, GUEST_EL):
             self._inject_undefined(vcpu)
-            return
-        vcpu.exits += 1
-        self._report(vcpu, EC.SYSREG, "read" if move.read else "write", move.key, move.value)
-        core.state.pc += 4
 
     def _data_abort(self, vcpu: Vcpu, esr: int) -> None:
         record = self._vm.core.exception

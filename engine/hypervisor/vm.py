@@ -45,7 +45,7 @@ class Vm(Partition):
         self.interrupts = self.vgic = vgic
         self.uart, self.rtc = uart, rtc
         self.alarms = (rtc,)
-        self.console = Console(self.name, uart.receive)
+        self.console = Console(self.name, uart)
         self.bus.attach(memory_map.GICD_BASE, vgic.gicd)
         self.bus.attach(memory_map.GICR_BASE, vgic.gicr)
         self.bus.attach(memory_map.UART_BASE, uart)

@@ -207,6 +207,11 @@ def unpack(deb: Path, wanted: dict[str, re.Pattern[str]]) -> dict[str, bytes]:
     raise FetchError(f"{deb.name}: expected a package with {missing}")
 
 
+def unpack_all(deb: Path, wanted: re.Pattern[str]) -> dict[str, bytes]:
+    """Contents by path of every regular file in a package whose path matches."""
+    return {path: stream.read() for path, stream in _files(deb, [wanted])}
+
+
 def extract(deb: Path, wanted: re.Pattern[str], target: Path) -> None:
     """Write the first regular file in a package whose path matches to `target`; FetchError if there is none."""
     for _, stream in _files(deb, [wanted]):
@@ -224,7 +229,8 @@ def _files(deb: Path, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, IO
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 for member in archive:
                     path = member.name.removeprefix("./")
-                    stream = archive.extractfile(member) if any(p.fullmatch(path) for p in patterns) else None
+                    wanted = member.isfile() and any(pattern.fullmatch(path) for pattern in patterns)
+                    stream = archive.extractfile(member) if wanted else None
                     if stream:
                         yield path, stream
         except tarfile.TarError as error:

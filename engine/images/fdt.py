@@ -42,6 +42,8 @@ class Guest(NamedTuple):
     """Whether FF-A calls are answered."""
     seed: int = 0
     """The machine's seed: where `rng-seed` derives from."""
+    virtio: int = 0
+    """Number of virtio-mmio slots that hold a device."""
 
 
 def build(guest: Guest) -> bytes:
@@ -54,6 +56,7 @@ def build(guest: Guest) -> bytes:
         nodes.append(node("ffa", {"compatible": "arm,ffa", "method": "smc"}))
     if guest.console:
         nodes += [_uart(), node("aliases", {"serial0": _uart_path()})]
+    nodes += [_virtio(slot) for slot in range(guest.virtio)]
     for each in nodes:
         root.append(each)
     return pack(root)
@@ -152,5 +155,18 @@ def _rtc() -> FdtNode:
             "interrupts": (_SPI, mm.RTC_SPI, _LEVEL_HIGH),
             "clocks": (_CLOCK_PHANDLE,),
             "clock-names": "apb_pclk",
+        },
+    )
+
+
+def _virtio(slot: int) -> FdtNode:
+    base = mm.virtio_base(slot)
+    return node(
+        f"virtio_mmio@{base:x}",
+        {
+            "compatible": "virtio,mmio",
+            "reg": cells(base, mm.VIRTIO_STRIDE),
+            "interrupts": (_SPI, mm.VIRTIO_SPI + slot, _LEVEL_HIGH),
+            "dma-coherent": None,
         },
     )

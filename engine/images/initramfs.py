@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Iterable
 from pathlib import Path
 
 from engine.images import cpio
@@ -20,11 +19,8 @@ def recipe() -> Path:
     return machines_dir() / "linux"
 
 
-def build(busybox: bytes, source: Path | None = None, added: Iterable[cpio.Entry] = ()) -> bytes:
-    """A gzip'd cpio archive; the same BusyBox and the same recipe give the same bytes.
-
-    `added` comes after everything else; an `etc/rc` in it is run by init.
-    """
+def build(busybox: bytes, source: Path | None = None, more: bytes = b"") -> bytes:
+    """A gzip'd cpio archive, which `more` archives may follow; the same arguments and recipe give the same bytes."""
     source = source or recipe()
     entries = [cpio.directory(name) for name in _DIRECTORIES]
     # The kernel opens it for the first program, before anything could mount devtmpfs.
@@ -33,10 +29,16 @@ def build(busybox: bytes, source: Path | None = None, added: Iterable[cpio.Entry
     entries.append(cpio.file("etc/inittab", (source / "inittab").read_bytes()))
     entries.append(cpio.file("etc/profile", (source / "profile").read_bytes()))
     entries.append(cpio.file("bin/busybox", busybox, executable=True))
+    entries += programs()
     entries += [cpio.symlink(f"sbin/{name}", "/bin/busybox") for name in _SYSTEM_APPLETS]
     entries += [cpio.symlink(f"bin/{name}", "busybox") for name in applets(source)]
-    entries += added
-    return _gzip(cpio.write(entries))
+    return _gzip(cpio.write(entries) + more)
+
+
+def programs() -> list[cpio.Entry]:
+    """The programs of machines/linux/programs, each in /bin without its suffix."""
+    files = sorted((recipe() / "programs").glob("*.elf"))
+    return [cpio.file(f"bin/{file.stem}", file.read_bytes(), executable=True) for file in files]
 
 
 def applets(source: Path) -> list[str]:

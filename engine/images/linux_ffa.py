@@ -64,10 +64,15 @@ def installed() -> Manifest | None:
     return cached.installed(cache())
 
 
+def outdated(manifest: Manifest) -> bool:
+    """Whether it was built from another recipe than today's."""
+    return manifest.recipe != recipe().digest
+
+
 def current() -> Manifest | None:
     """What the cache holds, if it was built from today's recipe."""
     manifest = installed()
-    return manifest if manifest is not None and manifest.recipe == recipe().digest else None
+    return None if manifest is None or outdated(manifest) else manifest
 
 
 def recipe() -> Recipe:
@@ -81,7 +86,8 @@ def ramdisk(busybox: bytes, module: bytes) -> bytes:
     """The initial RAM disk: that of the other Linux guests, with the module and what starts it."""
     scripts = machines_dir() / "linux/ffa"
     added = [cpio.file(place, (scripts / name).read_bytes(), executable=True) for name, place in _RUN_AT_START.items()]
-    return initramfs.build(busybox, added=[*added, cpio.directory("lib"), cpio.file(f"lib/{MODULE}", module)])
+    added += [cpio.directory("lib"), cpio.file(f"lib/{MODULE}", module)]
+    return initramfs.build(busybox, more=cpio.write(added))
 
 
 def build(progress: Progress = lambda _: None, force: bool = False) -> Manifest:

@@ -92,6 +92,7 @@ def _device_tree(vm: VmConfig, seed: int, ffa: bool, initrd: tuple[int, int] | N
                 el=vm.el,
                 ffa=ffa,
                 seed=seed,
+                virtio=vm.virtio.slots,
             )
         )
     data = read(vm.dtb, _MAX_DTB)

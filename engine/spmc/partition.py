@@ -77,7 +77,7 @@ class SecurePartition(Partition):
         self.ram_base, self.ram_size = loaded.address, loaded.size
         self.secondary_entry: int | None = None
         """Where its other contexts begin, by SECONDARY_EP_REGISTER; where the first one did, without."""
-        self.console = Console(self.name, lambda _data: 0)
+        self.console = Console(self.name)
         if TimerPpi.SECURE_PHYSICAL in self.manifest.interrupts:
             self.timers = (*self.timers, TimerPpi.SECURE_PHYSICAL)
         self.contexts = tuple(

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from engine.config import MachineConfig
 from engine.machine import Machine
-from engine.views import MachineView, RunState, VmRunState
+from engine.views import NOTHING_MORE, MachineView, RunState, VmRunState
 from hvtui.actions import bindings
 from hvtui.bridge import Bridge
 from hvtui.frame import Frame
 from hvtui.screens.board_actions import BoardActions
 from hvtui.text import shorten
 from hvtui.widgets.console import Console
-from hvtui.widgets.consoles import Consoles
+from hvtui.widgets.consoles import Consoles, partition_of
 from hvtui.widgets.detail import Detail
+from hvtui.widgets.devices import DevicesPage
 from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
+from hvtui.widgets.interrupts import InterruptsPage
 from hvtui.widgets.partitions import Partitions, partitions_title
+from hvtui.widgets.records_page import RecordsPage
 from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
 from hvtui.widgets.table import Table
@@ -32,10 +37,21 @@ _SHORT, _TALL = 14, 32
 """Lines from which it changes."""
 
 
+_PAGE_TITLES = {"ffa": "ff-a (x)", "devices": "devices (b)", "interrupts": "interrupts (l)"}
+
+
+def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str, RecordsPage]:
+    """The pages that a machine has something for."""
+    pages: dict[str, RecordsPage] = {"ffa": FfaPage(nanoseconds)} if config.has_ffa else {}
+    if any(vm.virtio.slots for vm in config.vms):
+        pages["devices"] = DevicesPage()
+    return pages | {"interrupts": InterruptsPage()}
+
+
 class BoardScreen(BoardActions):
     """Shows a machine and lets people hold it."""
 
-    CSS_PATH = ["board.tcss", "ffa.tcss"]  # noqa: RUF012  # as Textual has it
+    CSS_PATH = ["board.tcss", "pages.tcss"]  # noqa: RUF012  # as Textual has it
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NORMAL, "-normal"), (_WIDE, "-wide")]  # noqa: RUF012  # as Textual has it
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (_SHORT, "-short"), (_TALL, "-tall")]  # noqa: RUF012
@@ -46,11 +62,12 @@ class BoardScreen(BoardActions):
         super().__init__()
         self.machine = machine
         self.bridge = Bridge(machine, self.show, self.complain)
-        self.consoles = Consoles(machine.config.partitions)
+        self.consoles = Consoles(machine.config.consoles)
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
-        self.ffa = FfaPage(self.bridge.nanoseconds) if machine.config.has_ffa else None
+        self.pages = _pages(machine.config, self.bridge.nanoseconds)
+        self.page = None
         self.status = StatusLine(pace)
         self.frame: Frame | None = None
         self._stops = Stops()
@@ -61,8 +78,7 @@ class BoardScreen(BoardActions):
         yield self.registers
         yield self.partitions
         yield self.event_log
-        if self.ffa is not None:
-            yield self.ffa
+        yield from self.pages.values()
         yield self.status
 
     def on_mount(self) -> None:
@@ -81,8 +97,8 @@ class BoardScreen(BoardActions):
             self._show_view(frame, before.view if before is not None else None)
         if frame.events is not None:
             self.event_log.add(frame.events)
-        if self.ffa is not None and frame.ffa is not None and frame.view.ffa is not None:
-            self.ffa.show(frame.view.ffa, frame.ffa)
+        if self.page is not None:
+            self.page.show(frame)
         if frame.registers is not None:
             self._show_registers(frame)
         if frame.failure and (before is None or not before.failure):
@@ -96,7 +112,8 @@ class BoardScreen(BoardActions):
         for place, vm in enumerate(frame.view.vms):
             old = before.vms[place] if before is not None else None
             if old is None or (old.state, old.detail) != (vm.state, vm.detail):
-                self.consoles[vm.name].vm = vm
+                for console in self.consoles.of(vm.name):
+                    console.vm = vm
                 if vm.state is VmRunState.CRASHED:
                     self.complain(f"{vm.name} crashed: {vm.detail}")
 
@@ -119,8 +136,9 @@ class BoardScreen(BoardActions):
 
     @on(Console.Chosen)
     def _console_chosen(self, message: Console.Chosen) -> None:
-        if self.bridge.selected[0] != message.vm:
-            self.select(message.vm, 0)
+        partition = partition_of(message.vm)
+        if self.bridge.selected[0] != partition:
+            self.select(partition, 0)
 
     @on(Partitions.Selected)
     def _vcpu_selected(self, message: Partitions.Selected) -> None:
@@ -128,16 +146,16 @@ class BoardScreen(BoardActions):
 
     @on(Table.Opened)
     def _read_details(self) -> None:
-        if self.ffa is not None:
-            self._show_pane(self.ffa.detail)
+        if self.page is not None:
+            self._show_pane(self.page.detail)
 
     @on(Detail.Left)
     def _details_read(self) -> None:
-        if self.ffa is not None:
-            self._show_pane(self.ffa.home)
+        if self.page is not None:
+            self._show_pane(self.page.home)
 
-    @on(FfaPage.Retitled)
-    def _ffa_retitled(self) -> None:
+    @on(RecordsPage.Retitled)
+    def _page_retitled(self) -> None:
         self.retitle()
 
     @on(Console.KeyboardTaken)
@@ -172,7 +190,7 @@ class BoardScreen(BoardActions):
         """After a change of layout: which panes are visible, and what their titles say."""
         self.consoles.share_space()
         self.bridge.registers_visible = self.registers.display and self.registers.size.width > 0
-        self.bridge.ffa_visible = self.ffa is not None and self.ffa.display and self.ffa.size.width > 0
+        self.bridge.parts = NOTHING_MORE if self.page is None else self.page.part
         self.bridge.look()
         self.retitle()
 
@@ -184,11 +202,13 @@ class BoardScreen(BoardActions):
     def retitle(self) -> None:
         vm, vcpu = self.bridge.selected
         other_events, other_registers = (" │ events (e)", " │ registers (g)") if self.tabbed else ("", "")
-        other_ffa = " │ ff-a (x)" if self.ffa is not None else ""
-        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}{other_ffa if self.tabbed else ''}")
-        set_title(self.event_log, f"events{other_registers}{other_ffa}")
-        if self.ffa is not None:
-            self.ffa.retitle()
+        pages = [_PAGE_TITLES[name] for name in self.pages]
+        others = "".join(f" │ {title}" for title in pages)
+        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}{others if self.tabbed else ''}")
+        set_title(self.event_log, f"events{other_registers}{others}")
+        for name, page in self.pages.items():
+            key = _PAGE_TITLES[name].rpartition(" ")[2]
+            page.retitle(" │ ".join([f"board {key}", *(title for title in pages if title is not _PAGE_TITLES[name])]))
         set_title(self.partitions, partitions_title(self.frame.view if self.frame is not None else None))
         for console in self.consoles.all():
             console.retitle()

@@ -12,22 +12,24 @@ from textual.widget import Widget
 from engine.errors import MachineError
 from engine.machine import Machine
 from engine.views import RunState
-from hvtui.actions import available
+from hvtui.actions import ACTIONS, available
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
 from hvtui.screens.inject import Inject, Injection
+from hvtui.widgets.ffa import FfaPage
 
 if TYPE_CHECKING:
     from hvtui.bridge import Bridge
     from hvtui.frame import Frame
     from hvtui.widgets.consoles import Consoles
     from hvtui.widgets.event_log import EventLog
-    from hvtui.widgets.ffa import FfaPage
     from hvtui.widgets.partitions import Partitions
+    from hvtui.widgets.records_page import RecordsPage
     from hvtui.widgets.registers import Registers
     from hvtui.widgets.status import StatusLine
 
+_PAGE_OF = {action.name: action.needs_page for action in ACTIONS if action.needs_page}
 _STOPPED = {
     RunState.OFF: "the machine is off: r resets a VM",
     RunState.FAILED: "the engine failed and runs no more: d tells why",
@@ -44,7 +46,10 @@ class BoardActions(Screen[None]):
     partitions: Partitions
     registers: Registers
     event_log: EventLog
-    ffa: FfaPage | None
+    pages: dict[str, RecordsPage]
+    """By the name of the action that opens it."""
+    page: RecordsPage | None
+    """The one that is open."""
     status: StatusLine
 
     def complain(self, message: str) -> None:
@@ -62,7 +67,7 @@ class BoardActions(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No FF-A actions on a machine without it."""
-        if self.ffa is None and action in ("ffa", "ffa_filter"):
+        if action in _PAGE_OF and _PAGE_OF[action] not in self.pages:
             return False
         return super().check_action(action, parameters)
 
@@ -137,19 +142,27 @@ class BoardActions(Screen[None]):
         self._show_inspector(self.event_log)
 
     def action_ffa(self) -> None:
-        """To the FF-A page, and back."""
-        if self.ffa is None:
-            return
-        if self.has_class("-show-ffa"):
+        self._go_to_page("ffa")
+
+    def action_devices(self) -> None:
+        self._go_to_page("devices")
+
+    def action_interrupts(self) -> None:
+        self._go_to_page("interrupts")
+
+    def _go_to_page(self, name: str) -> None:
+        """To a page, and back to the board."""
+        page = self.pages.get(name)
+        if page is not None and page is not self.page:
+            self._show_pane(page.home)
+        elif page is not None:
             self._show_pane(self.event_log if self.has_class("-show-events") else self.registers)
-        else:
-            self._show_pane(self.ffa.home)
 
     def action_ffa_filter(self) -> None:
         """Where the page is not shown, the key shows it first."""
-        if self.ffa is not None and self.has_class("-show-ffa"):
-            self.ffa.next_endpoint()
-            self.bridge.filter_ffa(self.ffa.endpoint)
+        if isinstance(self.page, FfaPage):
+            self.page.next_endpoint()
+            self.bridge.filter_ffa(self.page.endpoint)
             self.retitle()
         else:
             self.action_ffa()
@@ -161,17 +174,26 @@ class BoardActions(Screen[None]):
         self._show_pane(pane)
 
     def _show_pane(self, pane: Widget) -> None:
-        """Focus a pane, on the board or on the FF-A page; a maximised one beside it gives its place to it."""
-        if self._on_ffa_page(pane) is not self.has_class("-show-ffa"):
+        """Focus a pane, on the board or on a page; a maximised one beside it gives its place to it."""
+        page = self._page_of(pane)
+        if page is not self.page:
             self._share_out()
-            self.toggle_class("-show-ffa")
+            self._open(page)
         elif self.has_class("-maximised"):
             self._maximise(pane)
         self.call_after_refresh(pane.focus)
         self.call_after_refresh(self.laid_out)
 
-    def _on_ffa_page(self, pane: Widget) -> bool:
-        return self.ffa is not None and self.ffa in pane.ancestors
+    def _open(self, page: RecordsPage | None) -> None:
+        """Show a page instead of the board, or the board."""
+        self.page = page
+        self.set_class(page is not None, "-paged")
+        for each in self.pages.values():
+            each.set_class(each is page, "-shown")
+
+    def _page_of(self, pane: Widget) -> RecordsPage | None:
+        """The page that a pane is on; None: the board."""
+        return next((page for page in self.pages.values() if page in pane.ancestors), None)
 
     def action_traffic(self) -> None:
         self.event_log.traffic = not self.event_log.traffic
@@ -216,7 +238,7 @@ class BoardActions(Screen[None]):
         self.app.push_screen(Details(f"{view.name} is {view.state.value}", "\n".join(lines)))
 
     def action_help(self) -> None:
-        self.app.push_screen(Help(available(self.ffa is not None)))
+        self.app.push_screen(Help(available(self.pages)))
 
     def action_palette(self) -> None:
         self.app.action_command_palette()

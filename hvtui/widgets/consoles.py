@@ -14,6 +14,11 @@ _LEAST_COLUMNS = 60
 _MOST = 4
 
 
+def partition_of(console: str) -> str:
+    """Whose console it is, by its name."""
+    return console.partition(".")[0]
+
+
 class Consoles(Container):
     """Shows a window of the consoles; the others go on listening."""
 
@@ -27,6 +32,10 @@ class Consoles(Container):
 
     def __getitem__(self, vm: str) -> Console:
         return self._consoles[vm]
+
+    def of(self, partition: str) -> Iterator[Console]:
+        """The consoles of one partition."""
+        return (console for name, console in self._consoles.items() if partition_of(name) == partition)
 
     def all(self) -> Iterator[Console]:
         """Every console, in the order of the machine file."""

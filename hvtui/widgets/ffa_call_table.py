@@ -22,7 +22,7 @@ class CallTable(Table[Call]):
     """Follows the newest call while the cursor is on it; else the rows stand still."""
 
     def __init__(self, nanoseconds: Callable[[int], int]) -> None:
-        super().__init__("calls", "no calls")
+        super().__init__("ffa", "calls", "no calls")
         self._nanoseconds = nanoseconds
         self._following = True
         self._newest: list[Call] = []

@@ -33,7 +33,7 @@ class EndpointTable(Table[FfaPartitionView]):
     """One row an endpoint."""
 
     def __init__(self) -> None:
-        super().__init__("endpoints", "no endpoints")
+        super().__init__("ffa", "endpoints", "no endpoints")
 
     def show(self, view: FfaView) -> None:
         self.set_rows([Row(partition.id, partition) for partition in view.partitions])
@@ -69,7 +69,7 @@ class ShareTable(Table[Share]):
     """One row a borrower; what is the same for all borrowers of a share is faint on all but the first."""
 
     def __init__(self) -> None:
-        super().__init__("shares", "no memory is shared")
+        super().__init__("ffa", "shares", "no memory is shared")
 
     def show(self, view: FfaView, endpoint: int | None) -> None:
         """The shares that concern an endpoint, or all."""
@@ -128,7 +128,7 @@ class NotificationTable(Table[Bound]):
     """One row a receiver and sender."""
 
     def __init__(self) -> None:
-        super().__init__("notifications", "nobody has notification bitmaps")
+        super().__init__("ffa", "notifications", "nobody has notification bitmaps")
 
     def show(self, view: FfaView, endpoint: int | None) -> None:
         """What an endpoint may send or receive, or everything."""

@@ -1,4 +1,4 @@
-"""Rows to choose from under a heading that stays: the base of the FF-A tables."""
+"""Rows to choose from under a heading that stays: the base of the tables on pages."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Table(LinesPane, Generic[T]):
     class Opened(Message):
         """Somebody wants to read all about the chosen row."""
 
-    def __init__(self, name: str, empty: str) -> None:
-        super().__init__(id=f"ffa-{name}", classes="pane")
+    def __init__(self, page: str, name: str, empty: str) -> None:
+        super().__init__(id=f"{page}-{name.replace(' ', '-')}", classes="pane")
         self.table_name = name
         self.empty = empty
         """What stands there without any rows."""

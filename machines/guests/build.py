@@ -84,6 +84,7 @@ PARTITION = (
 IMAGES: dict[str, Image] = {
     "demo": Image(("demo.c",)),
     "bench": Image(("bench.c",)),
+    "jailhouse": Image(("jailhouse.c",)),
     "checks": Image(
         (
             "checks/main.c",

@@ -58,6 +58,7 @@ def test_one_vcpu_boots_to_a_shell_goes_off_and_does_it_again() -> None:
     for _ in range(2):
         terminal = boot("linux-up")
         assert terminal.command("nproc; uname -m") == ["1", "aarch64"]
+        assert terminal.command("cat /proc/modules") == [], "nothing to drive"
         terminal.bench.control.type("linux", b"poweroff -f\n")
         terminal.bench.run_ms(LONGEST_MS)
         assert (terminal.bench.vm.state, terminal.bench.vm.detail) == (VmRunState.OFF, "SYSTEM_OFF")

@@ -28,8 +28,9 @@ WIDTH = 118
 
 
 def page(app: HvtuiApp) -> FfaPage:
-    assert app.board.ffa is not None
-    return app.board.ffa
+    page = app.board.pages["ffa"]
+    assert isinstance(page, FfaPage)
+    return page
 
 
 def records(app: HvtuiApp) -> FfaView | None:
@@ -88,7 +89,7 @@ async def test_the_page_is_there_only_with_ffa(tmp_path: Path) -> None:
         assert isinstance(app.screen, Help)
         assert "ffa" in [action.name for action in app.screen._actions]
     async with running(still()) as (app, pilot):
-        assert app.board.ffa is None
+        assert "ffa" not in app.board.pages
         await press(pilot, "x", "n")
         assert app.board.event_log.display
         assert "ff-a" not in str(app.board.event_log.border_title)

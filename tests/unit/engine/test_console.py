@@ -12,7 +12,7 @@ from engine.console import Console
 def small(monkeypatch: pytest.MonkeyPatch) -> Console:
     """It keeps 8 to 16 bytes."""
     monkeypatch.setattr(console, "_KEEP", 8)
-    return Console("vm0", len)
+    return Console("vm0")
 
 
 def test_output_by_position(small: Console) -> None:
@@ -61,13 +61,30 @@ def test_listeners_hear_everything_in_order(small: Console) -> None:
     assert b"".join(heard) == b"".join(b"%d" % n for n in range(20))
 
 
-def test_sending_goes_to_the_port() -> None:
-    taken: list[bytes] = []
+class _Port:
+    """It has room for two bytes."""
 
-    def take(data: bytes) -> int:
-        taken.append(data)
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    @property
+    def room(self) -> int:
         return 2
 
-    port = Console("vm0", take)
-    assert port.send(b"abc") == 2
-    assert taken == [b"abc"]
+    def receive(self, data: bytes) -> int:
+        self.taken.append(data)
+        return len(data)
+
+
+def test_sending_goes_to_the_port() -> None:
+    port = _Port()
+    typed = Console("vm0", port)
+    assert typed.room == 2
+    typed.send(b"ab")
+    assert port.taken == [b"ab"]
+
+
+def test_a_console_without_a_port_has_no_room(small: Console) -> None:
+    assert small.room == 0
+    small.send(b"")
+    assert small.end == 0

@@ -159,6 +159,8 @@ def test_typing_to_a_vm_that_is_off_does_no_harm(tmp_path: Path) -> None:
 def test_names_and_numbers_that_are_not_there(tmp_path: Path) -> None:
     bench = tiny(tmp_path, Guest(spin(), vcpus=2), spin())
     with pytest.raises(ControlError, match=r"^there is no partition 'nobody' \(this machine has vm0, vm1\)$"):
+        bench.control.inject("nobody", 1)
+    with pytest.raises(ControlError, match=r"^there is no console 'nobody' \(this machine has vm0, vm1\)$"):
         bench.control.type("nobody", b"x")
     for index in (-1, 2):
         with pytest.raises(ControlError, match=f"^vm0 has vCPUs 0 to 1, not {index}$"):

@@ -13,7 +13,7 @@ from engine.ffa.message import Message, pack_message
 from engine.ffa.transactions import Kind
 from engine.ffa.version import V1_1, V1_2
 from engine.observe_ffa import ffa_view
-from engine.views import FfaBitmapView, FfaView, RunState
+from engine.views import NOTHING_MORE, FfaBitmapView, FfaView, RunState
 from tests.unit.engine.hypervisor.relaying import RO, RX, TX, Relaying, handle
 
 
@@ -106,7 +106,7 @@ def test_the_framework_signals_a_full_buffer(machine: Relaying) -> None:
 def test_the_records_are_left_alone_where_nobody_looks(machine: Relaying) -> None:
     control = Control(machine.system)
     assert control.view(RunState.PAUSED, "").ffa == seen(machine)
-    assert control.view(RunState.PAUSED, "", ffa=False).ffa is None
+    assert control.view(RunState.PAUSED, "", NOTHING_MORE).ffa is None
 
 
 def test_the_view_goes_into_json(machine: Relaying) -> None:

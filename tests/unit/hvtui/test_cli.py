@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from engine import paths
 from engine.config import MachineConfig
+from engine.images import cached, linux_ffa, modules
 from hvtui import cli, steps
 from hvtui.cli import run_cli
 
@@ -167,6 +169,33 @@ def test_build_without_tools_fails_in_one_line(
     told = capsys.readouterr().err
     assert told.startswith("hvtui: tools are missing; install these packages: gcc-aarch64-linux-gnu ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "note"),
+    [
+        ("linux", "", "hvtui images fetch"),
+        ("linux", modules.recipe(), ""),
+        ("linux-ffa", "", "hvtui images build linux-ffa"),
+        ("linux-ffa", linux_ffa.recipe().digest, ""),
+    ],
+)
+def test_images_list_tells_an_old_cache(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    recipe: str,
+    note: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cached.install(paths.image_cache() / name, "6.1.0-9", {"Image": cached.Content(b"kernel", "package 1.0")}, recipe)
+    assert run_cli(["images", "list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(listed) if f"/{name}: Linux 6.1.0-9" in line)
+    assert listed[at].endswith(note or "Linux 6.1.0-9")
+    assert listed[at + 1].split() == ["Image", "6", "bytes", "package", "1.0"]
+    assert len(listed) == 3
 
 
 def test_fetch_without_apt_fails_in_one_line(

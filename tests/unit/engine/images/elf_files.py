@@ -56,3 +56,17 @@ def elf(
     sizes = (_EHDR.size, _PHDR.size, len(loads), _SHDR.size, len(sections), 3)
     header = _EHDR.pack(ident, kind, machine, 1, entry, _EHDR.size, offset + len(body), 0, *sizes)
     return header + headers + body + b"".join(sections)
+
+
+def kernel_module(**fields: str) -> bytes:
+    """An ELF64 object with the fields of its .modinfo and nothing else."""
+    information = b"".join(f"{key}={value}\0".encode() for key, value in fields.items())
+    names = b"\0.modinfo\0.shstrtab\0"
+    sections = bytes(_SHDR.size)
+    offset = _EHDR.size
+    for name, kind, data in ((1, 1, information), (10, 3, names)):
+        sections += _SHDR.pack(name, kind, 0, 0, offset, len(data), 0, 0, 1, 0)
+        offset += len(data)
+    ident = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
+    header = _EHDR.pack(ident, 1, AARCH64, 1, 0, 0, offset, 0, _EHDR.size, 0, 0, _SHDR.size, 3, 2)
+    return header + information + names + sections

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.images import apt
-from engine.images.apt import Apt, FetchError, unpack
+from engine.images.apt import Apt, FetchError, unpack, unpack_all
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
 
@@ -104,6 +104,12 @@ def test_unpack_finds_files_by_pattern(package: Path) -> None:
     assert unpack(package, {"Image": re.compile("boot/vmlinuz.*")}) == {"Image": b"KERNEL"}
     with pytest.raises(FetchError, match=r"k\.deb: expected a package with bin/busybox"):
         unpack(package, {"x": re.compile("bin/busybox")})
+
+
+@needs_dpkg
+def test_unpack_all_takes_every_regular_file_that_matches(package: Path) -> None:
+    assert unpack_all(package, re.compile("boot/vmlinuz.*")) == {"boot/vmlinuz-6.1": b"KERNEL"}
+    assert unpack_all(package, re.compile("lib/.*")) == {}
 
 
 @needs_dpkg

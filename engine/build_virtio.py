@@ -1,0 +1,55 @@
+"""The virtio devices of a machine: made of its configuration, plugged into slots, and wired to each other."""
+
+from __future__ import annotations
+
+from engine.board.memory_map import VIRTIO_SPI, virtio_base
+from engine.board.virtio.block import VirtioBlock
+from engine.board.virtio.device import VirtioDevice
+from engine.board.virtio.disk_file import RawFile
+from engine.board.virtio.disk_image import DiskImage
+from engine.board.virtio.disk_memory import Overlay, RamDisk
+from engine.board.virtio.mmio import VirtioMmio
+from engine.board.virtio.rng import VirtioRng
+from engine.build_devices import Line
+from engine.hypervisor.dma import Dma
+from engine.hypervisor.hypervisor import Hypervisor
+from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.views import VmRunState
+from engine.virtio_config import DiskConfig
+
+
+class VirtioBuilder:
+    """Makes the devices of one VM after the other."""
+
+    def __init__(self, hypervisor: Hypervisor, seed: int) -> None:
+        self._hypervisor = hypervisor
+        self._seed = seed
+
+    def add_vm(self, vm: Vm) -> None:
+        """Fill the slots of a VM. MachineError where an image cannot be had."""
+        memory = Dma(vm, self._hypervisor.partitions)
+        slots = []
+        for slot, device in enumerate(self._devices(vm)):
+            line = Line(self._hypervisor, vm, SPI_BASE + VIRTIO_SPI + slot, device.name)
+            made = VirtioMmio(device, memory, line, lambda: vm.state is VmRunState.RUNNING)
+            vm.bus.attach(virtio_base(slot), made)
+            slots.append(made)
+        vm.virtio = tuple(slots)
+
+    def _devices(self, vm: Vm) -> list[VirtioDevice]:
+        """In the order of the slots (`VirtioConfig`)."""
+        config = vm.config.virtio
+        devices: list[VirtioDevice] = [
+            VirtioBlock(f"virtio-blk{n}", disk_image(disk), disk.serial) for n, disk in enumerate(config.disks)
+        ]
+        if config.rng:
+            devices.append(VirtioRng(f"{self._seed}/{vm.name}/rng"))
+        return devices
+
+
+def disk_image(config: DiskConfig) -> DiskImage:
+    """What holds a disk. An image that is only read, or only through an overlay, is opened read-only."""
+    if config.image is None:
+        return RamDisk(config.size)
+    image = RawFile(config.image, read_only=config.read_only or config.overlay)
+    return Overlay(image) if config.overlay and not config.read_only else image
