@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine import config, paths
 from engine.images import linux
 from engine.views import VmRunState
-from tests.support.machines import Bench
+from tests.support.terminal import LONGEST_MS, boot
 
 pytestmark = [
     pytest.mark.linux,
@@ -16,41 +15,6 @@ pytestmark = [
         linux.installed() is None, reason=f"no Linux images in {linux.cache()}; fetch them with: hvtui images fetch"
     ),
 ]
-PROMPT = "/ # "
-LONGEST_MS = 30_000
-
-
-class Terminal:
-    """Someone at the console, who looks every ten virtual milliseconds."""
-
-    def __init__(self, machine: str) -> None:
-        self.bench = Bench(config.load(paths.machines_dir() / f"{machine}.toml"))
-        self._seen = 0
-        self._milliseconds = 0
-
-    def wait(self, text: str) -> str:
-        """Everything printed since the last wait, up to and with `text`."""
-        while text not in (new := self.bench.console()[self._seen :]):
-            assert self._milliseconds < LONGEST_MS, new[-2000:]
-            assert self.bench.vm.state is VmRunState.RUNNING, (self.bench.vm.detail, new[-2000:])
-            self._milliseconds += 10
-            self.bench.run_ms(self._milliseconds)
-        end = new.index(text) + len(text)
-        self._seen += end
-        return new[:end]
-
-    def command(self, line: str) -> list[str]:
-        """Type a line; what the shell printed until its next prompt."""
-        assert self.bench.control.type("linux", line.encode() + b"\n") == len(line) + 1
-        return self.wait(PROMPT).splitlines()[1:-1]
-
-
-def boot(machine: str) -> Terminal:
-    terminal = Terminal(machine)
-    log = terminal.wait(PROMPT)
-    assert "Kernel panic" not in log
-    assert "Call trace" not in log
-    return terminal
 
 
 def test_one_vcpu_boots_to_a_shell_goes_off_and_does_it_again() -> None:
