@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
+from engine.board.network.cable import Cable
+from engine.board.network.host_link import HostLink
+from engine.board.network.port import Port
 from engine.board.network.switch import Switch
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
+from engine.board.virtio.net import VirtioNet
 from engine.build_devices import Line, attach_devices, printing
+from engine.build_networks import build_host_links, build_networks
 from engine.build_secure import SecureWorld
 from engine.build_virtio import VirtioBuilder
 from engine.config import FfaSection, MachineConfig, VmConfig
@@ -52,6 +57,19 @@ class System:
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
     networks: Sequence[Switch] = ()
+    host_links: Sequence[HostLink] = ()
+    """Ways out of the machine; none is open by itself."""
+
+    @property
+    def ports(self) -> list[Port]:
+        """The ports of all networks; no two have the same name."""
+        return [port for network in self.networks for port in network.ports]
+
+    @property
+    def cables(self) -> list[Cable]:
+        """One for each port."""
+        devices = [slot.device for vm in self.vms for slot in vm.virtio]
+        return [*(device for device in devices if isinstance(device, VirtioNet)), *self.host_links]
 
     @property
     def partitions(self) -> list[Partition]:
@@ -90,7 +108,8 @@ class _Builder:
             self.secure.raise_sri = self._raise_sri
         self._psci = Psci(self.hypervisor, self._power())
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
-        self._virtio = VirtioBuilder(self.hypervisor, config.seed)
+        self.networks = build_networks(config, self.hypervisor)
+        self._virtio = VirtioBuilder(self.hypervisor, self.networks, config.seed)
 
     def _power(self) -> VcpuPower:
         """The cores are on from the start under the hypervisor; a payload that owns EL2 turns them on by itself."""
@@ -223,6 +242,8 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
         breakpoints=Breakpoints(builder.hypervisor),
         ffa=builder.ffa,
         secure=builder.secure,
+        networks=tuple(builder.networks.values()),
+        host_links=build_host_links(config, builder.networks),
     )
     builder.attach_devices()
     builder.power_on()

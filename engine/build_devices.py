@@ -18,13 +18,16 @@ from engine.machine_file import DeviceSection
 from engine.spmc.partition import SecurePartition
 
 _REFRESH_OFFSET = 0x1_0000
+_LIGHT = 64
+"""Bytes of output that weigh nothing beside the event that carries them."""
 
 
 def printing(hypervisor: Hypervisor, console: Callable[[], Console]) -> Callable[[bytes], None]:
     """What a serial port does with its output: it is an event, and goes to the console."""
 
     def printed(data: bytes) -> None:
-        hypervisor.events.emit(ConsoleOutput(hypervisor.now, console().name, -1, data))
+        event = ConsoleOutput(hypervisor.now, console().name, -1, data)
+        hypervisor.events.emit(event, len(data) if len(data) > _LIGHT else 0)
         console().write(data)
 
     return printed

@@ -18,6 +18,9 @@ class Port(Protocol):
     def receive(self, data: bytes) -> int:
         """Something was typed; how many bytes it took."""
 
+    def resize(self, columns: int, rows: int) -> None:
+        """The screen that it is shown on has this size now; most have no way to tell their guest."""
+
 
 class Console:
     """The output of one serial port, addressed by absolute byte position; the oldest part may be gone."""
@@ -45,6 +48,11 @@ class Console:
         """Type bytes into the port, no more than it has room for."""
         if self._port is not None:
             self._port.receive(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the port the size of the screen."""
+        if self._port is not None:
+            self._port.resize(columns, rows)
 
     def write(self, data: bytes) -> None:
         """The guest printed something."""

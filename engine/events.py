@@ -151,14 +151,14 @@ class ConsoleOutput(Event, frozen=True):
 
 
 class HostInput(Event, frozen=True):
-    """Something from outside the machine: typed bytes, an injected interrupt, a forced step."""
+    """Something from outside the machine: typed bytes, an injected interrupt, a forced step, a frame, ..."""
 
     kind: str
-    """`type`, `inject`, `step` or `reset`."""
+    """`type`, `resize`, `inject`, `step`, `reset`; `frame` with the network as its `vm`, `plug` or `unplug` with the port."""
     data: bytes
-    """What was typed."""
+    """What was typed, the frame, or why a cable was pulled."""
     number: int
-    """INTID of an injected interrupt."""
+    """INTID of an injected interrupt; of a screen, columns << 16 | rows."""
     progress: int
     """Instructions executed by all cores: with `cycle`, the exact state of the machine it came into."""
 

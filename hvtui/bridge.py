@@ -103,6 +103,11 @@ class Bridge:
         self._typed_at = time.monotonic()
         self.look()
 
+    def resize(self, console: str, columns: int, rows: int) -> None:
+        """The screen of a console has another size."""
+        self._machine.resize(console, columns, rows)
+        self.look()
+
     def select(self, vm: str, vcpu: int) -> None:
         """Look at another vCPU's registers."""
         if (vm, vcpu) != self.selected:

@@ -173,9 +173,11 @@ def run(
     output = None if as_json else _Output(list(script.screens), sys.stdout.buffer)
     for console in control.system.consoles:
         _listen(console.listeners, console.name, script, output)
+    control.open_links()
     try:
         _drive(control, script, output, int(timeout * 1e9), pace)
     finally:
+        control.close_links()
         if output is not None:
             output.close()
     code = _exit_code(control, script)
@@ -200,6 +202,8 @@ def _drive(control: Control, script: _Script, output: _Output | None, limit_ns: 
         script.poll()
         if (stepped and script.finished) or hypervisor.finished:
             break
+        for problem in control.receive_frames():
+            sys.stderr.write(f"hvtui: {problem}\n")
         control.advance(hypervisor.cycles_of_ns(min(reached, limit_ns)))
         if output is not None:
             output.flush()

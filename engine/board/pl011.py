@@ -120,6 +120,9 @@ class Pl011:
         self._fill()
         return accepted
 
+    def resize(self, columns: int, rows: int) -> None:
+        """A serial line does not say how large the terminal at its end is."""
+
     def put(self, byte: int) -> None:
         """Send a character past the registers, for a paravirtual console on the same port."""
         self._on_output(bytes((byte,)))

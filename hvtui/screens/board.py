@@ -134,6 +134,12 @@ class BoardScreen(BoardActions):
     def _typed(self, message: Console.Typed) -> None:
         self.bridge.type(message.vm, message.data)
 
+    @on(Console.Resized)
+    def _console_resized(self, message: Console.Resized) -> None:
+        # The first console of a partition is a serial line: its guest has no way to learn a size.
+        if message.vm != partition_of(message.vm):
+            self.bridge.resize(message.vm, message.columns, message.rows)
+
     @on(Console.Chosen)
     def _console_chosen(self, message: Console.Chosen) -> None:
         partition = partition_of(message.vm)

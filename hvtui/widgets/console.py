@@ -37,6 +37,15 @@ class Console(Widget, can_focus=True):
             self.vm = vm
             self.data = data
 
+    class Resized(Message):
+        """The console has room for so many characters."""
+
+        def __init__(self, vm: str, columns: int, rows: int) -> None:
+            super().__init__()
+            self.vm = vm
+            self.columns = columns
+            self.rows = rows
+
     class Chosen(Message):
         """The console got the focus."""
 
@@ -88,6 +97,7 @@ class Console(Widget, can_focus=True):
     def on_resize(self) -> None:
         if self.size.width and self.size.height:
             self.terminal.resize(self.size.width, self.size.height)
+            self.post_message(self.Resized(self.vm_name, self.size.width, self.size.height))
             self.back = min(self.back, self.terminal.scrollback)
             self.terminal.take_dirty()
             self.refresh()

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from engine.images import linux
+from engine import config, paths
+from engine.config import MachineConfig
 from engine.views import VmRunState
-from tests.support.terminal import LONGEST_MS, boot
+from tests.support.linux import LONGEST_MS, boot, needs_linux
 
-pytestmark = [
-    pytest.mark.linux,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        linux.installed() is None, reason=f"no Linux images in {linux.cache()}; fetch them with: hvtui images fetch"
-    ),
-]
+pytestmark = needs_linux
+
+
+def shipped(machine: str) -> MachineConfig:
+    return config.load(paths.machines_dir() / f"{machine}.toml")
 
 
 def test_one_vcpu_boots_to_a_shell_goes_off_and_does_it_again() -> None:
     digests = set()
     for _ in range(2):
-        terminal = boot("linux-up")
+        [terminal] = boot(shipped("linux-up"))
         assert terminal.command("nproc; uname -m") == ["1", "aarch64"]
         assert terminal.command("cat /proc/modules") == [], "nothing to drive"
-        terminal.bench.control.type("linux", b"poweroff -f\n")
+        terminal.type("poweroff -f\n")
         terminal.bench.run_ms(LONGEST_MS)
         assert (terminal.bench.vm.state, terminal.bench.vm.detail) == (VmRunState.OFF, "SYSTEM_OFF")
         digests.add(terminal.bench.digest())
@@ -32,7 +31,7 @@ def test_one_vcpu_boots_to_a_shell_goes_off_and_does_it_again() -> None:
 
 @pytest.mark.parametrize("machine", ["linux", "linux-smp"])
 def test_four_vcpus_are_all_there(machine: str) -> None:
-    terminal = boot(machine)
+    [terminal] = boot(shipped(machine))
     assert terminal.command("nproc; uname -m") == ["4", "aarch64"]
     assert [vcpu.instructions > 1_000_000 for vcpu in terminal.bench.vm.vcpus] == [True] * 4
     before = terminal.bench.hypervisor.now

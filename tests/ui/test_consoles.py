@@ -12,6 +12,7 @@ from engine.views import RunState
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.widgets.console import Console
+from tests.support.machines import machine_config, spin
 from tests.ui.support import console_text, faulty, press, running, settle, still, until
 
 
@@ -147,6 +148,21 @@ async def test_resizing_to_nothing_and_back_keeps_the_text() -> None:
             await pilot.resize_terminal(*size)
             await settle(pilot)
         assert console_text(app, "vm0") == before
+
+
+async def test_a_second_console_tells_its_guest_its_size(tmp_path: Path) -> None:
+    machine = Machine(machine_config(tmp_path, spin(), vm={"virtio_console": True}))
+    machine.start(running=False)
+    async with running(machine) as (app, pilot):
+        console = app.board.consoles["vm0.hvc0"]
+        sizes = [console.size]
+        await pilot.resize_terminal(150, 50)
+        await settle(pilot)
+        sizes.append(console.size)
+        inputs = await app.board.bridge.request(lambda machine: machine.ask(lambda control: control.inputs))
+        assert [(each.kind, each.vm, each.number) for each in inputs] == [
+            ("resize", "vm0.hvc0", size.width << 16 | size.height) for size in sizes
+        ]
 
 
 async def test_a_flood_of_garbage_leaves_the_app_usable() -> None:

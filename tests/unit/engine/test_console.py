@@ -75,16 +75,21 @@ class _Port:
         self.taken.append(data)
         return len(data)
 
+    def resize(self, columns: int, rows: int) -> None:
+        self.taken.append(b"%dx%d" % (columns, rows))
+
 
 def test_sending_goes_to_the_port() -> None:
     port = _Port()
     typed = Console("vm0", port)
     assert typed.room == 2
     typed.send(b"ab")
-    assert port.taken == [b"ab"]
+    typed.resize(80, 25)
+    assert port.taken == [b"ab", b"80x25"]
 
 
 def test_a_console_without_a_port_has_no_room(small: Console) -> None:
     assert small.room == 0
     small.send(b"")
+    small.resize(1, 1)
     assert small.end == 0

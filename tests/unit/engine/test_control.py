@@ -11,13 +11,14 @@ from engine.arch.sysreg import SysReg
 from engine.board import memory_map
 from engine.board.memory_map import RAM_BASE
 from engine.board.pl011 import HOST_QUEUE
-from engine.control import ControlError
+from engine.board.virtio.console import VirtioConsole
+from engine.control import LARGEST_SCREEN, ControlError
 from engine.errors import MachineError
 from engine.events import ExceptionInjected, HostInput, Interrupt, Trap
 from engine.views import RunState, VcpuState, VmRunState
 from tests.support import assembler as a
 from tests.support.assembler import Program
-from tests.support.machines import RAM_SIZE, Bench, Guest, enable_interrupts, spin, start_vcpu, tiny
+from tests.support.machines import RAM_SIZE, Bench, Guest, enable_interrupts, machine_config, spin, start_vcpu, tiny
 
 
 def echo() -> Program:
@@ -123,10 +124,44 @@ def test_an_injected_interrupt_wakes_and_is_acknowledged(tmp_path: Path, intid: 
     assert (raised.intid, raised.source) == (intid, "injected")
 
 
+def test_an_input_while_every_guest_waits_is_replayed_at_its_time(tmp_path: Path) -> None:
+    bench = tiny(tmp_path, taker()).run_ms(3)
+    bench.control.inject("vm0", 20)
+    bench.run_ms(4)
+    again = tiny(tmp_path, taker())
+    again.control.replay(bench.control.inputs)
+    assert again.run_ms(4).digest() == bench.digest()
+    assert again.control.inputs == bench.control.inputs
+
+
 def test_running_an_idle_machine_does_not_use_up_all_time(tmp_path: Path) -> None:
     bench = tiny(tmp_path, taker()).run(1000)
     bench.control.inject("vm0", 3)
     assert bench.run(100).x(0) == 3
+
+
+def test_the_size_of_a_screen_is_an_input(tmp_path: Path) -> None:
+    machine = machine_config(tmp_path, spin(), vm={"virtio_console": True})
+    bench = Bench(machine).run(100)
+    bench.control.resize("vm0.hvc0", 132, 43)
+    bench.control.resize("vm0", 1, LARGEST_SCREEN)
+    bench.run(50)
+    device = bench.vm.virtio[0].device
+    assert isinstance(device, VirtioConsole)
+    assert (device.columns, device.rows) == (132, 43)
+    again = Bench(machine)
+    again.control.replay(bench.control.inputs)
+    assert again.run(50).digest() == bench.digest()
+    assert again.control.inputs == bench.control.inputs
+    assert [event.number for event in again.control.inputs] == [132 << 16 | 43, 1 << 16 | 0xFFFF]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(0, 1), (1, 0), (-1, 1), (0x10000, 1), (1, 0x10000)])
+def test_a_screen_of_no_size_is_refused(tmp_path: Path, columns: int, rows: int) -> None:
+    bench = tiny(tmp_path, spin())
+    with pytest.raises(ControlError, match=f"^expected a size from 1x1 to 65535x65535 .got {columns}x{rows}.$"):
+        bench.control.resize("vm0", columns, rows)
+    assert bench.control.inputs == []
 
 
 @pytest.mark.parametrize("intid", [-1, 288, 1 << 40])
