@@ -38,6 +38,7 @@ from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.images.placement import load_guest
 from engine.monitor.core_power import CorePower
 from engine.monitor.payload import Payload
+from engine.monitor.payload_gic import PayloadGic
 from engine.monitor.payload_traps import PayloadTraps
 from engine.views import VcpuState
 
@@ -184,11 +185,7 @@ class _Builder:
         vm = made(config, self.memory, stage2, images, self._traps)
         for core in config.affinity:
             vm.add_vcpu(self.hypervisor.cores[core])
-        vgic = VGic(
-            vcpus=config.vcpus,
-            on_change=lambda vcpu: self.hypervisor.interrupts_changed(vm.vcpus[vcpu]),
-        )
-        vm.wire(vgic, self._uart(vm), self._rtc(vm))
+        vm.wire(self._gic(vm), self._uart(vm), self._rtc(vm))
         self._virtio.add_vm(vm)
         self.hypervisor.add_vm(vm)
         self.vms.append(vm)
@@ -196,6 +193,15 @@ class _Builder:
             self.ffa.add_vm(vm)
             if self.secure is not None:
                 self.secure.spmd.endpoint_of[vm.name] = self.ffa.relay.of(vm).id
+
+    def _gic(self, vm: Vm) -> VGic:
+        def on_change(vcpu: int) -> None:
+            self.hypervisor.interrupts_changed(vm.vcpus[vcpu])
+
+        if isinstance(vm, Payload):
+            vm.gic = PayloadGic(len(vm.vcpus), on_change)
+            return vm.gic
+        return VGic(len(vm.vcpus), on_change=on_change)
 
     def _traps(self, vm: Partition) -> CoreClient:
         if isinstance(vm, Payload):

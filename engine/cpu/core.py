@@ -207,9 +207,9 @@ class Core:
         return api.translate(self._handle, address, _EXECUTE if execute else _WRITE if write else _READ)
 
     def instruction(self) -> int | None:
-        """The instruction word at PC, None where it cannot be read."""
+        """The instruction word at PC, None where it cannot be read: it is not mapped, or to nothing."""
         physical = self.translate(self.state.pc, execute=True)
-        return None if physical is None else self._memory.read_u32(physical)
+        return self._memory.read_u32(physical) if physical is not None and self._memory.contains(physical, 4) else None
 
     def spins(self) -> bool:
         """Whether a WFE or YIELD is within a few instructions of PC, as it is in a loop that waits for somebody."""
