@@ -105,7 +105,7 @@ def test_network_round_trips(table: Table, shells: Shells) -> None:
 def test_boot_of_two(table: Table, with_qemu: bool) -> None:
     steps = [word for vm in ("vm0", "vm1") for word in ("--expect", f"{vm}:{PROMPT}")]
     started = time.perf_counter()
-    run_until([*HVTUI, "run", str(MULTI), *steps, "--send", r'vm0:echo bo"th"\n'], b"both")
+    run_until([*HVTUI, "run", str(MULTI), *steps, "--send", r'vm0:echo bo"th"\n', "--expect", "vm0:both"], b"both")
     ours = time.perf_counter() - started
     theirs = None
     if with_qemu:
