@@ -217,4 +217,6 @@ class Partition(ABC):
         self.state, self.detail = state, detail
         for vcpu in self.vcpus:
             vcpu.state = VcpuState.OFF
+        for slot in self.virtio:
+            slot.stopped()
         self.at_end()

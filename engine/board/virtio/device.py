@@ -64,6 +64,9 @@ class VirtioDevice(ABC):
     def started(self) -> None:  # noqa: B027 - most devices wait to be notified
         """DRIVER_OK: the driver is ready."""
 
+    def stopped(self) -> None:  # noqa: B027 - the same
+        """The guest crashed or went off: nothing of it runs before a reset."""
+
     def queue_ready(self, _index: int) -> None:  # noqa: B027 - the same
         """The driver enabled a queue."""
 

@@ -132,6 +132,10 @@ class VirtioMmio:
         self.device.reset()
         self._on_line(False)
 
+    def stopped(self) -> None:
+        """The guest runs no more; registers stay to be looked at."""
+        self.device.stopped()
+
     # --- for the device ----------------------------------------------------------------------------
 
     def queue(self, index: int) -> Queue | None:
