@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
+from engine.board.network.cable import Cable
+from engine.board.network.host_link import HostLink
+from engine.board.network.port import Port
 from engine.board.network.switch import Switch
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
+from engine.board.virtio.net import VirtioNet
 from engine.build_devices import Line, attach_devices, printing
+from engine.build_networks import build_host_links, build_networks
 from engine.build_secure import SecureWorld
 from engine.build_virtio import VirtioBuilder
 from engine.config import FfaSection, MachineConfig, VmConfig
@@ -33,6 +38,7 @@ from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.images.placement import load_guest
 from engine.monitor.core_power import CorePower
 from engine.monitor.payload import Payload
+from engine.monitor.payload_gic import PayloadGic
 from engine.monitor.payload_traps import PayloadTraps
 from engine.views import VcpuState
 
@@ -51,6 +57,19 @@ class System:
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
     networks: Sequence[Switch] = ()
+    host_links: Sequence[HostLink] = ()
+    """Ways out of the machine; none is open by itself."""
+
+    @property
+    def ports(self) -> list[Port]:
+        """The ports of all networks; no two have the same name."""
+        return [port for network in self.networks for port in network.ports]
+
+    @property
+    def cables(self) -> list[Cable]:
+        """One for each port."""
+        devices = [slot.device for vm in self.vms for slot in vm.virtio]
+        return [*(device for device in devices if isinstance(device, VirtioNet)), *self.host_links]
 
     @property
     def partitions(self) -> list[Partition]:
@@ -89,7 +108,8 @@ class _Builder:
             self.secure.raise_sri = self._raise_sri
         self._psci = Psci(self.hypervisor, self._power())
         self.ffa = self._relayer(config.ffa) if config.ffa is not None else None
-        self._virtio = VirtioBuilder(self.hypervisor, config.seed)
+        self.networks = build_networks(config, self.hypervisor)
+        self._virtio = VirtioBuilder(self.hypervisor, self.networks, config.seed)
 
     def _power(self) -> VcpuPower:
         """The cores are on from the start under the hypervisor; a payload that owns EL2 turns them on by itself."""
@@ -165,11 +185,7 @@ class _Builder:
         vm = made(config, self.memory, stage2, images, self._traps)
         for core in config.affinity:
             vm.add_vcpu(self.hypervisor.cores[core])
-        vgic = VGic(
-            vcpus=config.vcpus,
-            on_change=lambda vcpu: self.hypervisor.interrupts_changed(vm.vcpus[vcpu]),
-        )
-        vm.wire(vgic, self._uart(vm), self._rtc(vm))
+        vm.wire(self._gic(vm), self._uart(vm), self._rtc(vm))
         self._virtio.add_vm(vm)
         self.hypervisor.add_vm(vm)
         self.vms.append(vm)
@@ -177,6 +193,15 @@ class _Builder:
             self.ffa.add_vm(vm)
             if self.secure is not None:
                 self.secure.spmd.endpoint_of[vm.name] = self.ffa.relay.of(vm).id
+
+    def _gic(self, vm: Vm) -> VGic:
+        def on_change(vcpu: int) -> None:
+            self.hypervisor.interrupts_changed(vm.vcpus[vcpu])
+
+        if isinstance(vm, Payload):
+            vm.gic = PayloadGic(len(vm.vcpus), on_change)
+            return vm.gic
+        return VGic(len(vm.vcpus), on_change=on_change)
 
     def _traps(self, vm: Partition) -> CoreClient:
         if isinstance(vm, Payload):
@@ -217,6 +242,8 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
         breakpoints=Breakpoints(builder.hypervisor),
         ffa=builder.ffa,
         secure=builder.secure,
+        networks=tuple(builder.networks.values()),
+        host_links=build_host_links(config, builder.networks),
     )
     builder.attach_devices()
     builder.power_on()

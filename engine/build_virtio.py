@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.board.memory_map import VIRTIO_SPI, virtio_base
+from engine.board.network.switch import Switch
 from engine.board.virtio.block import VirtioBlock
 from engine.board.virtio.console import VirtioConsole
 from engine.board.virtio.device import VirtioDevice
@@ -10,6 +13,7 @@ from engine.board.virtio.disk_file import RawFile
 from engine.board.virtio.disk_image import DiskImage
 from engine.board.virtio.disk_memory import Overlay, RamDisk
 from engine.board.virtio.mmio import VirtioMmio
+from engine.board.virtio.net import VirtioNet
 from engine.board.virtio.rng import VirtioRng
 from engine.board.virtio.vsock import VirtioVsock
 from engine.board.virtio.vsock_hub import VsockHub
@@ -26,8 +30,10 @@ from engine.virtio_config import DiskConfig
 class VirtioBuilder:
     """Makes the devices of one VM after the other."""
 
-    def __init__(self, hypervisor: Hypervisor, seed: int) -> None:
+    def __init__(self, hypervisor: Hypervisor, networks: Mapping[str, Switch], seed: int) -> None:
+        """`networks` by name: all that NICs are plugged into."""
         self._hypervisor = hypervisor
+        self._networks = networks
         self._seed = seed
         self._sockets = VsockHub()
 
@@ -48,6 +54,9 @@ class VirtioBuilder:
         devices: list[VirtioDevice] = [
             VirtioBlock(f"virtio-blk{n}", disk_image(disk), disk.serial) for n, disk in enumerate(config.disks)
         ]
+        for n, nic in enumerate(config.nics):
+            network = self._networks[nic.network]
+            devices.append(VirtioNet(f"virtio-net{n}", nic.mac, network, _port_name(vm, n)))
         if config.console:
             devices.append(self._console(vm))
         if config.rng:
@@ -60,6 +69,11 @@ class VirtioBuilder:
         device = VirtioConsole(printing(self._hypervisor, lambda: console))
         vm.hvc = console = Console(second_console(vm.name), device)
         return device
+
+
+def _port_name(vm: Vm, nic: int) -> str:
+    """Unique on the whole board: `vm0`, then `vm0.1` for its second NIC."""
+    return f"{vm.name}.{nic}" if nic else vm.name
 
 
 def disk_image(config: DiskConfig) -> DiskImage:

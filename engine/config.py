@@ -381,7 +381,7 @@ class _Resolver:
         except (OSError, ValueError) as error:
             reason = _why(error)
         if text.startswith(paths.CACHE_PREFIX):
-            reason += "; fetch it with: hvtui images fetch"
+            reason += f"; {paths.remedy(text)}"
         raise self._refuse(key, f"a readable file: {reason}", str(path))
 
     def _names(self, vms: list[VmConfig]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine import observe
+from engine.board.network.cable import Cable
 from engine.build import System
 from engine.console import Console
 from engine.debug.breakpoints import Breakpoint
@@ -23,6 +24,10 @@ from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState,
 LARGEST_SCREEN = 0xFFFF
 """Columns and rows."""
 _MAX_INTID = SPI_BASE + 256
+MOST_RECORDED = 256 << 20
+"""Bytes of input that are kept for a replay: how much comes from a network is not ours to choose."""
+_INPUT_WEIGHT = 256
+"""Bytes that an input takes besides its data."""
 
 
 class ControlError(MachineError):
@@ -35,7 +40,9 @@ class Control:
     def __init__(self, system: System) -> None:
         self.system = system
         self.inputs: list[HostInput] = []
-        """Everything that came from outside so far, for `replay`."""
+        """Everything that came from outside so far, for `replay`; nothing at all once it was too much."""
+        self.recorded = 0
+        """Bytes that they take, or would; beyond MOST_RECORDED they are not kept."""
 
     # --- running -------------------------------------------------------------------------------
 
@@ -123,11 +130,66 @@ class Control:
         self._record("reset", vm_name)
         self.system.hypervisor.reset_vm(vm, "reset")
 
+    # --- networks --------------------------------------------------------------------------------
+
+    def plug(self, port_name: str, plugged: bool, why: str = "") -> None:
+        """Put the cable of a port in, or pull it out; does nothing where it is like that already."""
+        cable = self.cable(port_name)
+        if cable.plugged is not plugged:
+            self._record("plug" if plugged else "unplug", port_name, data=why.encode())
+            cable.plug(plugged)
+
+    def open_links(self) -> None:
+        """Open the networks' links to the host. MachineError, with none of them open, where one cannot be."""
+        try:
+            for link in self.system.host_links:
+                link.open()
+        except MachineError:
+            self.close_links()
+            raise
+
+    def close_links(self) -> None:
+        """Give the links to the host up."""
+        for link in self.system.host_links:
+            link.close()
+
+    def receive_frames(self) -> list[str]:
+        """Take the frames that came from the host; one line for each link that is gone, whose cable is out then."""
+        trouble = []
+        for link in self.system.host_links:
+            try:
+                frames = link.receive()
+            except MachineError as error:
+                trouble.append(str(error))
+                link.close()
+                self.plug(link.port.name, False, str(error))
+                continue
+            for frame in frames:
+                self.frame(link.network.name, frame)
+        return trouble
+
+    def frame(self, network_name: str, data: bytes) -> None:
+        """A frame comes into a network from the host; any bytes. ControlError where it has no port to the host."""
+        link = next((link for link in self.system.host_links if link.network.name == network_name), None)
+        if link is None:
+            raise ControlError(f"there is no network {network_name!r} with a port to the host")
+        self._record("frame", network_name, data=data)
+        link.port.send(data)
+
+    # --- recording -------------------------------------------------------------------------------
+
     def _record(self, kind: str, name: str, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
         hypervisor = self.system.hypervisor
         event = HostInput(hypervisor.now, name, vcpu, kind, data, number, hypervisor.progress)
-        self.inputs.append(event)
-        self.system.events.emit(event)
+        self._keep(event)
+        self.system.events.emit(event, len(data))
+
+    def _keep(self, event: HostInput) -> None:
+        self.recorded += _INPUT_WEIGHT + len(event.data)
+        if self.recorded <= MOST_RECORDED:
+            self.inputs.append(event)
+        else:
+            self.inputs.clear()
 
     def reach(self, cycle: int, progress: int) -> None:
         """Run on to the state that a recorded run was in at that time, after so many instructions."""
@@ -151,6 +213,10 @@ class Control:
                 self.step(event.vm, event.vcpu)
             elif event.kind == "reset":
                 self.reset(event.vm)
+            elif event.kind == "frame":
+                self.frame(event.vm, event.data)
+            else:
+                self.plug(event.vm, event.kind == "plug", event.data.decode())
 
     # --- looking -----------------------------------------------------------------------------------
 
@@ -168,6 +234,14 @@ class Control:
                 return console
         names = ", ".join(console.name for console in self.system.consoles)
         raise ControlError(f"there is no console {name!r} (this machine has {names})")
+
+    def cable(self, port_name: str) -> Cable:
+        """What is plugged into a port of a network."""
+        for cable in self.system.cables:
+            if cable.port.name == port_name:
+                return cable
+        names = ", ".join(port.name for port in self.system.ports) or "none"
+        raise ControlError(f"there is no port {port_name!r} (this machine has {names})")
 
     def vcpu(self, vm_name: str, index: int) -> Vcpu:
         vcpus = self.vm(vm_name).vcpus

@@ -151,12 +151,12 @@ class ConsoleOutput(Event, frozen=True):
 
 
 class HostInput(Event, frozen=True):
-    """Something from outside the machine: typed bytes, an injected interrupt, a forced step, a screen's size."""
+    """Something from outside the machine: typed bytes, an injected interrupt, a forced step, a frame, ..."""
 
     kind: str
-    """`type`, `resize`, `inject`, `step` or `reset`."""
+    """`type`, `resize`, `inject`, `step`, `reset`; `frame` into its network, `vm`; a port's `plug`, `unplug`."""
     data: bytes
-    """What was typed."""
+    """What was typed, the frame, or why a cable was pulled."""
     number: int
     """INTID of an injected interrupt; of a screen, columns << 16 | rows."""
     progress: int

@@ -29,6 +29,10 @@ T = TypeVar("T")
 _LONGEST_LAG_S = 0.1
 """When guests are slower than the wall clock by more than this, the lost time is not made up."""
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 0.004, 0.05
+_LISTENING_NAP_S = 0.01
+"""The longest while the machine listens to a network of the host."""
+_LISTENING_NS = 1_000_000
+"""Virtual time between two looks for frames from the host."""
 
 
 class Pace(enum.StrEnum):
@@ -66,11 +70,14 @@ class Machine:
     """A machine on its own daemon thread. All methods may be called from any other thread."""
 
     def __init__(self, config: MachineConfig, *, pace: Pace = Pace.REAL, digest: bool = False) -> None:
+        """MachineError where it cannot be built, or a link to the host cannot be opened."""
         self.config = config
         self._system: System = build(config, digest=digest)
         self.control = Control(self._system)
         """Only for requests (`ask`) and, while no thread runs, for tests."""
+        self.control.open_links()
         self._hypervisor = self._system.hypervisor
+        self._longest_nap = _LISTENING_NAP_S if self._system.host_links else _LONGEST_NAP_S
         self._pace = pace
         self._pacer = _Pacer(lambda: self._hypervisor.ns_of_cycles(self._hypervisor.now))
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -97,6 +104,7 @@ class Machine:
         self._requests.put(lambda: None)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
+        self.control.close_links()
 
     def ask(self, action: Callable[[Control], T]) -> Future[T]:
         """Run `action` on the machine's thread at the next boundary; its result or error is the future's."""
@@ -227,7 +235,8 @@ class Machine:
         if self._pace is Pace.REAL:
             until = hypervisor.cycles_of_ns(self._pacer.allowed_ns())
         traps = hypervisor.stop_after_trap
-        hypervisor.advance(until)
+        self.control.receive_frames()
+        hypervisor.advance(min(until, self._next_listening()))
         if hypervisor.finished:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
         elif self._system.breakpoints.stopped_at:
@@ -235,12 +244,19 @@ class Machine:
         elif traps and hypervisor.trapped:
             self._halt(f"trap: {hypervisor.trapped}")
         elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:
-            self._serve(block=True)
+            self._serve(block=True, timeout=self._longest_nap if self._system.host_links else None)
         elif hypervisor.now >= until:
             self._serve(block=True, timeout=self._nap(until))
+
+    def _next_listening(self) -> int:
+        """Virtual time at which to look for frames from the host, where any may come."""
+        hypervisor = self._hypervisor
+        if not self._system.host_links or hypervisor.idle_until >= NO_LIMIT:
+            return NO_LIMIT
+        return hypervisor.now + hypervisor.cycles_of_ns(_LISTENING_NS)
 
     def _nap(self, until: int) -> float:
         """Seconds to sleep: while all guests wait, until the next event; a request wakes the thread anyway."""
         hypervisor = self._hypervisor
         ahead = hypervisor.ns_of_cycles(hypervisor.idle_until - until) / 1e9
-        return min(max(ahead, _SHORTEST_NAP_S), _LONGEST_NAP_S)
+        return min(max(ahead, _SHORTEST_NAP_S), self._longest_nap)

@@ -29,6 +29,12 @@ def image_cache() -> Path:
     return root / "hvtui" / "images"
 
 
+def remedy(text: str) -> str:
+    """What to do about a file of the cache that is missing; `text` names it as `resolve` takes it."""
+    kind = text.removeprefix(CACHE_PREFIX).partition("/")[0]
+    return "build it with: hvtui images build linux-ffa" if kind == "linux-ffa" else "fetch it with: hvtui images fetch"
+
+
 def resolve(text: str, base: Path) -> Path:
     """The file that `text` names: in the cache, absolute, or relative to `base`."""
     if text.startswith(CACHE_PREFIX):

@@ -8,18 +8,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from engine import config, machine_file, paths
 from engine.config import MachineConfig
 from engine.errors import MachineError
+from hvtui import captures
 from hvtui import steps as step_words
+from hvtui.captures import CaptureFile
 from hvtui.fip import fip
 from hvtui.steps import Step, StepError
+
+if TYPE_CHECKING:
+    from engine.images.cached import Manifest
 
 Pace = Literal["real", "max"]
 
@@ -100,6 +105,7 @@ def open_machine(file: Path | None, overrides: tuple[str, ...]) -> int:
 @click.option("--digest", is_flag=True, help="Print a SHA-256 over the whole trace and the final registers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--pace", type=click.Choice(["real", "max"]), help="Follow the wall clock, or go as fast as can be.")
+@click.option("--pcap", multiple=True, metavar="[PORT:]FILE", help="Capture frames at a port (default: all) as pcapng.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -113,6 +119,7 @@ def run(
     digest: bool,
     as_json: bool,
     pace: Pace | None,
+    pcap: tuple[str, ...],
 ) -> int:
     """Run a machine, in the app or headless.
 
@@ -120,11 +127,12 @@ def run(
     """
     machine = config.load(file, overrides)
     steps = _ordered_steps(machine, ctx.meta[_META_ORDER], expect, send)
+    files = [captures.parse(text) for text in pcap]
     headless = headless or bool(steps or digest or as_json or timeout or pace)
     if not headless and _on_terminal():
-        return _app(machine)
+        return _app(machine, files)
     timeout = timeout or DEFAULT_SECONDS
-    return _headless(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace or "max")
+    return _headless(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace or "max", pcap=files)
 
 
 @cli.command()
@@ -175,21 +183,37 @@ def fetch(force: bool) -> None:
     _list_images()
 
 
+@images.command()
+@click.argument("name", type=click.Choice(["linux-ffa"]))
+@click.option("--force", is_flag=True, help="Build again what is there already.")
+def build(name: str, force: bool) -> None:
+    """Build a kernel with FF-A and Binder from Debian's sources, in some minutes."""
+    from engine.images import linux_ffa
+
+    del name
+    linux_ffa.build(lambda message: click.echo(f"{message} ...", err=True), force)
+    _list_images()
+
+
 @images.command("list")
 def list_images() -> None:
-    """Show the fetched images."""
+    """Show the images that are there."""
     _list_images()
 
 
 def _list_images() -> None:
-    from engine.images import linux
+    from engine.images import linux, linux_ffa
 
-    manifest = linux.installed()
+    _list_cache(linux.cache(), linux.installed(), linux.outdated, "get them with: hvtui images fetch")
+    _list_cache(linux_ffa.cache(), linux_ffa.installed(), linux_ffa.outdated, f"build them with: {linux_ffa.COMMAND}")
+
+
+def _list_cache(directory: Path, manifest: Manifest | None, outdated: Callable[[Manifest], bool], remedy: str) -> None:
     if manifest is None:
-        click.echo(f"{linux.cache()}: no Linux images; get them with: hvtui images fetch")
+        click.echo(f"{directory}: no Linux images; {remedy}")
         return
-    note = "; not all that today's program takes: hvtui images fetch" if linux.outdated(manifest) else ""
-    click.echo(f"{linux.cache()}: Linux {manifest.kernel}{note}")
+    note = f"; not what today's program makes: {remedy}" if outdated(manifest) else ""
+    click.echo(f"{directory}: Linux {manifest.kernel}{note}")
     for file in manifest.files:
         click.echo(f"  {file.name:<20} {file.size:>10} bytes  {file.origin}")
 
@@ -219,19 +243,26 @@ def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def _app(machine: MachineConfig) -> int:
+def _app(machine: MachineConfig, pcap: Sequence[CaptureFile] = ()) -> int:
     # Here, because a headless run has no use for Textual and starts faster without.
     from hvtui.app import run_app
 
-    return run_app(machine) or EXIT_OK
+    return run_app(machine, pcap=pcap) or EXIT_OK
 
 
 def _headless(
-    machine: MachineConfig, steps: list[Step], *, timeout: float, digest: bool, as_json: bool, pace: Pace
+    machine: MachineConfig,
+    steps: list[Step],
+    *,
+    timeout: float,
+    digest: bool,
+    as_json: bool,
+    pace: Pace,
+    pcap: Sequence[CaptureFile] = (),
 ) -> int:
     from hvtui import headless
 
-    return headless.run(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace)
+    return headless.run(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace, pcap=pcap)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -116,6 +116,11 @@ def _host(event: HostInput) -> str:
         return f"typed {printable(event.data)}"
     if event.kind == "inject":
         return f"injected INTID {event.number} {intids.name(event.number)}"
+    if event.kind == "frame":
+        return f"{len(event.data)} bytes from the host into {event.vm}"
+    if event.kind in ("plug", "unplug"):
+        reason = f": {event.data.decode('utf-8', 'replace')}" if event.data else ""
+        return f"{event.kind}ged {event.vm}{reason}"
     if event.kind == "resize":
         return f"resized to {event.number >> 16}x{event.number & 0xFFFF}"
     return event.kind

@@ -38,6 +38,8 @@ TIMER_PHYSICAL_PPI = 14
 TIMER_VIRTUAL_PPI = 11
 TIMER_HYPERVISOR_PPI = 10
 """Generic timer; INTID 16 + PPI number (29, 30, 27 and 26)."""
+MAINTENANCE_PPI = 9
+"""Of a virtual CPU interface, INTID 25; there where software owns EL2."""
 
 COUNTER_HZ = 62_500_000
 """CNTFRQ_EL0: one tick is 16 ns."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from unicorn import unicorn_const
 
+from engine.arch.paging import PAGE
 from engine.arch.sysreg import SysReg
 from engine.board.memory import Memory
 from engine.cpu import hooks
@@ -22,6 +23,8 @@ from engine.cpu.state import CpuState, ExceptionRecord, VcpuContext
 
 _NEVER = 0xFFFF_FFFF_FFFF_FFF1
 """An address no instruction can have (misaligned), for the `until` of a slice."""
+_WFE, _YIELD = 0xD503_205F, 0xD503_203F
+_SPIN_WINDOW = 16
 _RAN_ON = -1
 _PSTATE_EL1H = 0x3C5
 _SCR_EL3_NS_HCE_RW = 1 << 10 | 1 << 8 | 1
@@ -204,9 +207,19 @@ class Core:
         return api.translate(self._handle, address, _EXECUTE if execute else _WRITE if write else _READ)
 
     def instruction(self) -> int | None:
-        """The instruction word at PC, None where it cannot be read."""
+        """The instruction word at PC, None where it cannot be read: it is not mapped, or to nothing."""
         physical = self.translate(self.state.pc, execute=True)
-        return None if physical is None else self._memory.read_u32(physical)
+        return self._memory.read_u32(physical) if physical is not None and self._memory.contains(physical, 4) else None
+
+    def spins(self) -> bool:
+        """Whether a WFE or YIELD is within a few instructions of PC, as it is in a loop that waits for somebody."""
+        pc = self.state.pc
+        physical = self.translate(pc, execute=True)
+        if physical is None:
+            return False
+        before, after = min(_SPIN_WINDOW, pc % PAGE), min(_SPIN_WINDOW + 4, PAGE - pc % PAGE)
+        code = memoryview(self._memory.read(physical - before, before + after)).cast("I")
+        return _WFE in code or _YIELD in code
 
     def write_physical(self, address: int, data: bytes) -> None:
         """Store for the guest from inside a trap; code translated from there is dropped before it runs on."""

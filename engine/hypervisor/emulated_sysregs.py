@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.cpu.state import XZR
 
@@ -22,12 +22,25 @@ class SysregMove(NamedTuple):
     read: bool
 
 
-def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs) -> SysregMove | None:
-    """Carry out an access to the GIC's registers or to a timer's; None where it must stay UNDEFINED."""
+class GicRegisters(Protocol):
+    """Registers of a CPU interface."""
+
+    def sysreg_read(self, vcpu: int, key: int) -> int | None:
+        """An MRS; None where it must be UNDEFINED."""
+
+    def sysreg_write(self, vcpu: int, key: int, value: int) -> bool:
+        """An MSR; False where it must be UNDEFINED."""
+
+
+def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs, gic: GicRegisters) -> SysregMove | None:
+    """Carry out an access to the GIC's registers or to a timer's; None where it must stay UNDEFINED.
+
+    `gic` has the registers that the access means.
+    """
     operation, key, register = word & _MSR_MRS_MASK, word >> 5 & 0xFFFF, word & 0x1F
     x = vcpu.vm.core.state.x
     if operation == _MRS:
-        value = registers.read(key) if _is_timer(key) else vcpu.vm.interrupts.sysreg_read(vcpu.index, key)
+        value = registers.read(key) if _is_timer(key) else gic.sysreg_read(vcpu.index, key)
         if value is None:
             return None
         if register != XZR:
@@ -36,7 +49,7 @@ def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs) -> SysregMove | None
     if operation != _MSR:
         return None
     value = 0 if register == XZR else x[register]
-    taken = registers.write(key, value) if _is_timer(key) else vcpu.vm.interrupts.sysreg_write(vcpu.index, key, value)
+    taken = registers.write(key, value) if _is_timer(key) else gic.sysreg_write(vcpu.index, key, value)
     return SysregMove(key, value, False) if taken else None
 
 

@@ -22,7 +22,7 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.images.symbols import SymbolTable
 from engine.views import VcpuState, VmRunState
 
-_MPIDR_RES1 = 1 << 31
+MPIDR_RES1 = 1 << 31
 _MDCR_TPM_TPMCR = 1 << 6 | 1 << 5
 _CNTHCTL_EL1PCTEN_EL1PCEN = 3
 _CNTKCTL_EL0VCTEN_EL0PCTEN = 3
@@ -123,7 +123,7 @@ class Partition(ABC):
         core.reset()
         core.write(SysReg.VTCR_EL2, VTCR_EL2)
         core.write(SysReg.VTTBR_EL2, self.stage2.vttbr)
-        core.write(SysReg.VMPIDR_EL2, _MPIDR_RES1 | vcpu.index)
+        core.write(SysReg.VMPIDR_EL2, MPIDR_RES1 | vcpu.index)
         core.write(SysReg.MDCR_EL2, _MDCR_TPM_TPMCR)
         core.write(SysReg.CNTHCTL_EL2, _CNTHCTL_EL1PCTEN_EL1PCEN)
         core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)

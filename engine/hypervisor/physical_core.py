@@ -25,6 +25,7 @@ class PhysicalCore:
         "index",
         "normal_interrupt",
         "slice_end",
+        "spin_check",
         "switches",
         "vcpus",
     )
@@ -39,6 +40,8 @@ class PhysicalCore:
         self.current: Vcpu | None = None
         self.slice_end = 0
         """Cycle of the preemption tick for the current vCPU."""
+        self.spin_check = 0
+        """Cycle at which to look whether the current vCPU only spins while others could use its time."""
         self.engine: Core | None = None
         """The engine running a slice for this core right now."""
         self.held: Vcpu | None = None

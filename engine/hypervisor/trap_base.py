@@ -9,7 +9,7 @@ from engine.arch import sysreg
 from engine.arch.psci import NOT_SUPPORTED_32, SMC64, function_name
 from engine.events import ExceptionInjected, Trap
 from engine.ffa import abi
-from engine.hypervisor.emulated_sysregs import emulate
+from engine.hypervisor.emulated_sysregs import GicRegisters, emulate
 from engine.hypervisor.sysregs import GuestSysregs
 from engine.views import VmRunState
 
@@ -79,13 +79,18 @@ class TrapBase:
         """Carry out an access to a system register that is UNDEFINED for the model and ours; False for any other."""
         core = self._vm.core
         word = core.instruction() if core.state.el >= lowest_el else None
-        move = None if word is None else emulate(vcpu, word, self._registers())
+        gic = None if word is None else self._gic(word)
+        move = None if word is None or gic is None else emulate(vcpu, word, self._registers(), gic)
         if move is None:
             return False
         vcpu.exits += 1
         self._report(vcpu, ec, "read" if move.read else "write", move.key, move.value)
         core.state.pc += 4
         return True
+
+    def _gic(self, _word: int) -> GicRegisters | None:
+        """Whose GIC registers an instruction means, if it means any; None where there are none for it."""
+        return self._vm.interrupts
 
     def _injected(self, vcpu: Vcpu, target: int, esr: int, far: int | None, pc: int) -> None:
         event = ExceptionInjected(vcpu.pcore.now, self._vm.name, vcpu.index, target, esr, far or 0, pc)

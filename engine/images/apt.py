@@ -6,14 +6,15 @@ apt runs over directories of its own that reuse the system's sources and keyring
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from engine.errors import MachineError
 
@@ -37,6 +38,10 @@ Dir::State::lists "{root}/lists";
 Dir::State::status "{root}/status";
 Dir::Cache "{root}/cache";
 """
+
+
+_NEWER_SUITES = {"bookworm": ("bookworm-backports", "trixie")}
+"""Of a release: where its newer packages are."""
 
 
 class FetchError(MachineError):
@@ -80,6 +85,10 @@ class Apt:
         fields = self._fields(name)
         return Package(name, fields["Version"]) if "Version" in fields else None
 
+    def names(self, prefix: str) -> list[str]:
+        """Names of packages that begin with `prefix`."""
+        return self._run("apt-cache", "pkgnames", prefix).stdout.split()
+
     def depends(self, name: str) -> list[str]:
         """Names of the packages that this one depends on (the first of each choice)."""
         depends = self._fields(name).get("Depends", "")
@@ -97,6 +106,20 @@ class Apt:
         if len(files) != 1:
             raise FetchError(f"apt-get download {package.name}: left {len(files)} files, expected one")
         return files[0]
+
+    def add_newer_suites(self) -> bool:
+        """Take packages of the system's next release, too, from where the system gets its own.
+
+        False if there is none that is known. `update` has to follow.
+        """
+        release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+        added = False
+        for file in sorted((self._root / "sources").iterdir()):
+            text = _NEWER_IN[file.suffix](file.read_text(), release, _NEWER_SUITES.get(release, ()))
+            if text:
+                file.with_name(f"newer-{file.name}").write_text(text)
+                added = True
+        return added
 
     def _fields(self, name: str) -> dict[str, str]:
         """Control fields of the candidate; empty if there is none."""
@@ -149,6 +172,23 @@ def _rewrite_stanza(lines: list[str]) -> str:
     return "\n".join(kept) + "\n"
 
 
+def _newer_list(text: str, suite: str, newer: Sequence[str]) -> str:
+    """The lines that name a suite, with each of some others in its place."""
+    found = re.findall(rf"(?m)^(\s*deb\s+(?:\[[^\]]*\]\s*)?\S+\s+){re.escape(suite)}(\s.*)$", text)
+    return "".join(f"{before}{name}{after}\n" for before, after in found for name in newer)
+
+
+def _newer_sources(text: str, suite: str, newer: Sequence[str]) -> str:
+    """The stanzas that name a suite, with others in its place."""
+    found = [
+        re.sub(r"(?im)^(suites:).*$", rf"\1 {' '.join(newer)}", stanza)
+        for stanza in re.split(r"\n[ \t]*\n", text)
+        if re.search(rf"(?im)^suites:(.*\s)?{re.escape(suite)}(\s|$)", stanza)
+    ]
+    return "\n\n".join(found) + "\n" if found and newer else ""
+
+
+_NEWER_IN: dict[str, Callable[[str, str, Sequence[str]], str]] = {".list": _newer_list, ".sources": _newer_sources}
 _REWRITERS: dict[str, Callable[[str], str]] = {".list": _rewrite_list, ".sources": _rewrite_sources}
 
 
@@ -158,7 +198,8 @@ def unpack(deb: Path, wanted: dict[str, re.Pattern[str]]) -> dict[str, bytes]:
     Reading ends as soon as every pattern has its file; FetchError if one has none.
     """
     found: dict[str, bytes] = {}
-    for path, data in _files(deb, list(wanted.values())):
+    for path, stream in _files(deb, list(wanted.values())):
+        data = stream.read()
         found |= {key: data for key, pattern in wanted.items() if pattern.fullmatch(path)}
         if len(found) == len(wanted):
             return found
@@ -168,10 +209,19 @@ def unpack(deb: Path, wanted: dict[str, re.Pattern[str]]) -> dict[str, bytes]:
 
 def unpack_all(deb: Path, wanted: re.Pattern[str]) -> dict[str, bytes]:
     """Contents by path of every regular file in a package whose path matches."""
-    return dict(_files(deb, [wanted]))
+    return {path: stream.read() for path, stream in _files(deb, [wanted])}
 
 
-def _files(deb: Path, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, bytes]]:
+def extract(deb: Path, wanted: re.Pattern[str], target: Path) -> None:
+    """Write the first regular file in a package whose path matches to `target`; FetchError if there is none."""
+    for _, stream in _files(deb, [wanted]):
+        with target.open("wb") as output:
+            shutil.copyfileobj(stream, output)
+        return
+    raise FetchError(f"{deb.name}: expected a package with {wanted.pattern}")
+
+
+def _files(deb: Path, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, IO[bytes]]]:
     """Path and contents of matching regular files, in the package's order."""
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -182,7 +232,7 @@ def _files(deb: Path, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, by
                     wanted = member.isfile() and any(pattern.fullmatch(path) for pattern in patterns)
                     stream = archive.extractfile(member) if wanted else None
                     if stream:
-                        yield path, stream.read()
+                        yield path, stream
         except tarfile.TarError as error:
             raise FetchError(f"{deb.name}: expected an intact package ({error})") from None
         finally:

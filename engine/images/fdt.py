@@ -103,17 +103,17 @@ def _timer() -> FdtNode:
 
 
 def _gic(guest: Guest) -> FdtNode:
-    return node(
-        f"interrupt-controller@{mm.GICD_BASE:x}",
-        {
-            "compatible": "arm,gic-v3",
-            "#interrupt-cells": (3,),
-            "interrupt-controller": None,
-            "#redistributor-regions": (1,),
-            "reg": cells(mm.GICD_BASE, mm.GICD_SIZE, mm.GICR_BASE, mm.gicr_size(guest.vcpus)),
-            "phandle": (_GIC_PHANDLE,),
-        },
-    )
+    properties: dict[str, Value] = {
+        "compatible": "arm,gic-v3",
+        "#interrupt-cells": (3,),
+        "interrupt-controller": None,
+        "#redistributor-regions": (1,),
+        "reg": cells(mm.GICD_BASE, mm.GICD_SIZE, mm.GICR_BASE, mm.gicr_size(guest.vcpus)),
+        "phandle": (_GIC_PHANDLE,),
+    }
+    if guest.el == 2:
+        properties["interrupts"] = (_PPI, mm.MAINTENANCE_PPI, _LEVEL_HIGH)
+    return node(f"interrupt-controller@{mm.GICD_BASE:x}", properties)
 
 
 def _clock() -> FdtNode:

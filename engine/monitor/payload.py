@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from engine.arch.sysreg import SysReg
+from engine.board.gic.virtual_control import EN
 from engine.board.memory_map import COUNTER_HZ
 from engine.cpu import exceptions
 from engine.cpu.core import Core
 from engine.cpu.timer import TimerPpi
-from engine.hypervisor.hcr import HCR_FMO, HCR_IMO, HCR_RW, HCR_TGE
+from engine.hypervisor.hcr import HCR_FMO, HCR_IMO, HCR_RW, HCR_TGE, HCR_VF, HCR_VI
+from engine.hypervisor.partition import MPIDR_RES1
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
+from engine.monitor.payload_gic import PayloadGic
 
-_MPIDR_RES1 = 1 << 31
 _SCR_RW_HCE_NS = 1 << 10 | 1 << 8 | 1
 _SCR_TWI = 1 << 12
 """WFI goes to EL3, so that a waiting core costs nothing."""
@@ -34,6 +36,7 @@ class Payload(Vm):
     """
 
     timers = (*Vm.timers, TimerPpi.HYPERVISOR)
+    gic: PayloadGic
 
     def add_vcpu(self, pcore: PhysicalCore) -> Vcpu:
         """A core's Non-secure state, reset to EL2."""
@@ -42,7 +45,7 @@ class Payload(Vm):
         core.reset()
         core.write(SysReg.SCR_EL3, _SCR_RW_HCE_NS | _SCR_TWI)
         core.write(SysReg.VPIDR_EL2, core.read(SysReg.MIDR_EL1))
-        core.write(SysReg.VMPIDR_EL2, _MPIDR_RES1 | vcpu.index)
+        core.write(SysReg.VMPIDR_EL2, MPIDR_RES1 | vcpu.index)
         core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
         core.write(SysReg.HCR_EL2, HCR_RW)
         core.pstate = _PSTATE_EL2H
@@ -63,11 +66,24 @@ class Payload(Vm):
             target = _target(core, route)
             if pending and target >= core.state.el and (target > core.state.el or not core.pstate & mask):
                 exceptions.enter(core, target, 0, None, kind)
-                return
+                break
+        self._present_virtual(vcpu)
+
+    def _present_virtual(self, vcpu: Vcpu) -> None:
+        """Virtual interrupts of the payload's guest are for the engine to take, while list registers are in use."""
+        view, signalled = self.gic.guests[vcpu.index], vcpu.index in self.gic.signalled
+        if not view.hcr & EN and not signalled:
+            return
+        lines = (HCR_VI if view.virq() else 0) | (HCR_VF if view.vfiq() else 0)
+        hcr = self.core.read(SysReg.HCR_EL2)
+        if hcr & (HCR_VI | HCR_VF) != lines:
+            self.core.write(SysReg.HCR_EL2, hcr & ~(HCR_VI | HCR_VF) | lines)
+        (self.gic.signalled.add if lines else self.gic.signalled.discard)(vcpu.index)
 
     def next_look(self, vcpu: Vcpu, now: int) -> int | None:
         """Cycle at which a pending but masked interrupt must be looked at again, None without one."""
-        if self.interrupts.virq(vcpu.index) or self.interrupts.vfiq(vcpu.index):
+        own = self.gic.virq(vcpu.index) or self.gic.vfiq(vcpu.index)
+        if own or self.gic.guests[vcpu.index].has_pending() or vcpu.index in self.gic.signalled:
             return (now // UNMASK_GRAIN + 1) * UNMASK_GRAIN
         return None
 

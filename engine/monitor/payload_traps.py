@@ -6,21 +6,36 @@ from typing import TYPE_CHECKING
 
 from engine.arch import esr as syndromes
 from engine.arch import loadstore
-from engine.arch.esr import EC, HAS_FAR, FaultStatus
+from engine.arch.esr import EC, HAS_FAR, FaultStatus, SysregAccess
 from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
+from engine.hypervisor.emulated_sysregs import GicRegisters
 from engine.hypervisor.hcr import HCR_TEA, HCR_TGE
-from engine.hypervisor.mmio import MisalignedError
-from engine.hypervisor.trap_base import TrapBase
+from engine.hypervisor.mmio import MisalignedError, Mmio
+from engine.hypervisor.partition import MPIDR_RES1
+from engine.hypervisor.trap_base import Calls, TrapBase
+from engine.monitor.payload_gic import PayloadGic
 
 if TYPE_CHECKING:
+    from engine.hypervisor.hypervisor import Hypervisor
     from engine.hypervisor.vcpu import Vcpu
+    from engine.monitor.payload import Payload
 
 _MONITOR_EL = 3
 
 
 class PayloadTraps(TrapBase):
     """The CoreClient of a payload: EL3's vectors, and the exception entry that the engine leaves to its user."""
+
+    def __init__(self, vm: Payload, hypervisor: Hypervisor, mmio: Mmio, calls: Calls) -> None:
+        super().__init__(vm, hypervisor, mmio, calls)
+        self._payload = vm
+
+    def on_timer_read(self, key: int) -> int | None:
+        """Also which PE this is: EL1 sees it by VMPIDR_EL2, but EL2 asks the model, for which all are the first."""
+        if key == SysReg.MPIDR_EL1 and self._vm.core.state.el == 2:
+            return MPIDR_RES1 | self._loaded().index
+        return super().on_timer_read(key)
 
     def on_exception(self, _number: int) -> None:
         vcpu = self._loaded()
@@ -72,8 +87,22 @@ class PayloadTraps(TrapBase):
             self._count_fetch_fault(vcpu, pc)
 
     def _undefined(self, vcpu: Vcpu, target: int) -> None:
-        if not self._emulated(vcpu, EC.SYSREG, 1):
+        if not self._trapped(vcpu) and not self._emulated(vcpu, EC.SYSREG, 1):
             self._deliver(vcpu, max(1, min(target, 2)), syndromes.syndrome(EC.UNKNOWN), None)
+
+    def _trapped(self, vcpu: Vcpu) -> bool:
+        """Deliver to EL2 what it has trapped, although the model knows no such register."""
+        core = self._vm.core
+        word = core.instruction()
+        access = SysregAccess.of_instruction(word or 0)
+        trapped = PayloadGic.traps(access.key, core.state.el, core.read(SysReg.HCR_EL2))
+        if trapped:
+            self._deliver(vcpu, 2, syndromes.syndrome(EC.SYSREG, access.iss), None)
+        return trapped
+
+    def _gic(self, word: int) -> GicRegisters | None:
+        core, key = self._vm.core, SysregAccess.of_instruction(word).key
+        return self._payload.gic.seen_from(key, core.state.el, core.read(SysReg.HCR_EL2))
 
     def _to_monitor(self, vcpu: Vcpu, ec: int) -> None:
         """EL3: SMC, and WFI (SCR_EL3.TWI)."""

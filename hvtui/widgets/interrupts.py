@@ -47,19 +47,19 @@ class InterruptTable(Table[PlacedInterrupt]):
         self.set_rows([Row((each.vm, each.interrupt.intid, each.interrupt.vcpu), each) for each in placed])
 
     def heading(self, width: int) -> str:
-        return text.shorten("INTID NAME               TARGET     ENABLED PENDING ACTIVE LINE TRIGGER PRIORITY", width)
+        return text.shorten("INTID NAME               TARGET    ON  PENDING ACTIVE LINE KIND  PRIO", width)
 
     def parts(self, item: PlacedInterrupt, _width: int) -> Line:
         each = item.interrupt
         return [
             (f"{each.intid:5} ", Ink.STRONG if each.pending or each.active else Ink.TEXT),
             (f"{text.fit(item.name, 18)} ", Ink.TEXT),
-            (f"{text.fit(item.target, 10)} ", Ink.BLUE),
-            (f"{_mark(each.enabled, 'yes'):7} ", Ink.TEXT if each.enabled else Ink.FAINT),
+            (f"{text.fit(item.target, 9)} ", Ink.BLUE),
+            (f"{_mark(each.enabled, 'yes'):3} ", Ink.TEXT if each.enabled else Ink.FAINT),
             (f"{_mark(each.pending, '● yes'):7} ", Ink.AMBER if each.pending else Ink.FAINT),
             (f"{_mark(each.active, '▶ yes'):6} ", Ink.GREEN if each.active else Ink.FAINT),
             (f"{_mark(each.line, 'high'):4} ", Ink.TEXT if each.line else Ink.FAINT),
-            (f"{'edge' if each.edge else 'level':7} ", Ink.MUTED),
+            (f"{'edge' if each.edge else 'level':5} ", Ink.MUTED),
             (f"{each.priority:#04x}", Ink.MUTED),
         ]
 

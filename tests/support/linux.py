@@ -48,6 +48,8 @@ class Terminal:
     def __init__(self, bench: Bench, console: str) -> None:
         self.bench = bench
         self.name = console
+        self.log = ""
+        """What it said until its first prompt."""
         self._console = bench.control.console(console)
         self._vm = bench.control.vm(console.partition(".")[0])
         self._seen = ""
@@ -82,9 +84,10 @@ class Terminal:
 def boot(machine: MachineConfig, consoles: Sequence[str] = ()) -> list[Terminal]:
     """Somebody at each of some consoles (by default at the VMs' own), with a prompt in front of them."""
     bench = Bench(machine)
+    bench.control.advance(bench.hypervisor.cycles_of_ns(_LOOK_NS))  # a secure world starts before the VMs do
     terminals = [Terminal(bench, console) for console in consoles or [vm.name for vm in machine.vms]]
     for terminal in terminals:
-        log = terminal.wait(PROMPT)
-        assert "Kernel panic" not in log
-        assert "Call trace" not in log
+        terminal.log = terminal.wait(PROMPT)
+        assert "Kernel panic" not in terminal.log
+        assert "Call trace" not in terminal.log
     return terminals

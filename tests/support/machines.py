@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +39,8 @@ class Guest:
     ram_size: int = RAM_SIZE
     bootargs: str = ""
     el: int = 1
+    virtio: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the machine file for its virtio devices."""
 
     def image(self, directory: Path, name: str) -> Path:
         if isinstance(self.program, Path):
@@ -55,6 +57,7 @@ def machine_config(
     cycles_per_tick: int = 1,
     time_slice_ms: float = 10,
     devices: Sequence[dict[str, Any]] = (),
+    networks: Sequence[dict[str, Any]] = (),
     vm: dict[str, Any] | None = None,
 ) -> MachineConfig:
     """A machine of VMs vm0, vm1, ... all of which see their RAM at RAM_BASE; `vm` adds to each."""
@@ -71,6 +74,7 @@ def machine_config(
             "ram_size": here.ram_size,
             "base_pa": base,
             "bootargs": here.bootargs,
+            **here.virtio,
             **(vm or {}),
         }
         if not isinstance(here.program, Path):
@@ -84,6 +88,7 @@ def machine_config(
         "board": {"cores": cores, "time_slice_ms": time_slice_ms},
         "vm": vms,
         "device": list(devices),
+        "network": list(networks),
     }
     return config.from_tables(raw, directory / "machine.toml")
 

@@ -17,7 +17,7 @@ from engine.board.gic.sgi import ASGI1R, SGI0R, SGI1R
 from engine.board.gic.virtual_interface import CTLR_FEATURES, INTID_FIELD, SRE
 
 _CBPR, _EOIMODE = 1 << 0, 1 << 1
-_SRE_ABOVE = SRE | 1 << 3
+SRE_ABOVE = SRE | 1 << 3
 """ICC_SRE_EL2 and ICC_SRE_EL3: as EL1's, and lower levels may use theirs (Enable)."""
 _NDS = 1 << 17
 """ICC_CTLR_EL3.nDS: security cannot be disabled."""
@@ -193,8 +193,8 @@ _READ: dict[int, _Reader] = {
     SysReg.ICC_CTLR_EL1: _read_ctlr,
     SysReg.ICC_CTLR_EL3: _read_ctlr_el3,
     SysReg.ICC_SRE_EL1: lambda *_: SRE,
-    SysReg.ICC_SRE_EL2: lambda *_: _SRE_ABOVE,
-    SysReg.ICC_SRE_EL3: lambda *_: _SRE_ABOVE,
+    SysReg.ICC_SRE_EL2: lambda *_: SRE_ABOVE,
+    SysReg.ICC_SRE_EL3: lambda *_: SRE_ABOVE,
     SysReg.ICC_IGRPEN0_EL1: lambda cpu, secure, _: 0 if cpu.shifted(secure) else cpu.enables & G0,
     SysReg.ICC_IGRPEN1_EL1: lambda cpu, secure, _: 1 if cpu.enables & cpu.group1(secure) else 0,
     SysReg.ICC_IGRPEN1_EL3: lambda cpu, *_: cpu.enables >> 1,

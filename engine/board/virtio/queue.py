@@ -6,7 +6,7 @@ Everything in a ring is the guest's: each index, length and address is checked b
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from engine.board.virtio.guest_memory import GuestMemory, Segment, total
@@ -162,17 +162,19 @@ class Queue:
 
     # --- to the driver -----------------------------------------------------------------------------
 
-    def put(self, chain: Chain, written: int, behind: int = 0) -> None:
-        """The device has used a buffer and wrote that many bytes; `behind` others that are put but not shown yet."""
-        slot = (self.next_used + behind) % self.size
-        self.memory.write_ring(self.used + _HEAD + _USED.size * slot, _USED.pack(chain.head, written))
-        if not behind:
-            self.show(1)
+    def put(self, chain: Chain, written: int) -> None:
+        """The device has used a buffer and wrote that many bytes."""
+        self.put_all([(chain, written)])
 
-    def show(self, count: int) -> None:
-        """Let the driver see the next `count` used buffers, all at once."""
-        self.next_used = (self.next_used + count) & _INDEX
-        self.memory.write_ring(self.used + 2, _U16.pack(self.next_used))
+    def put_all(self, used: Sequence[tuple[Chain, int]]) -> None:
+        """The device has used several buffers, which the driver sees all at once; with the bytes written to each."""
+        index = self.next_used
+        for chain, written in used:
+            slot = index % self.size
+            self.memory.write_ring(self.used + _HEAD + _USED.size * slot, _USED.pack(chain.head, written))
+            index = (index + 1) & _INDEX
+        self.memory.write_ring(self.used + 2, _U16.pack(index))
+        self.next_used = index
 
     def wants_interrupt(self) -> bool:
         """Whether the driver wants to hear of what was used since the last look (2.7.7)."""

@@ -167,6 +167,8 @@ def test_missing_cache_image_says_how_to_get_it(directory: Path, monkeypatch: py
     text = refusal(directory, tables(image="cache:linux/Image"))
     assert "fetch it with: hvtui images fetch" in text
     assert str(directory / "hvtui/images/linux/Image") in text
+    text = refusal(directory, tables(image="cache:linux-ffa/Image"))
+    assert "build it with: hvtui images build linux-ffa" in text
 
 
 def test_cache_directory_ignores_a_relative_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from engine import paths
 from engine.config import MachineConfig
-from engine.images import cached, linux, modules
+from engine.images import cached, linux_ffa, modules
 from hvtui import cli, steps
+from hvtui.captures import CaptureFile
 from hvtui.cli import run_cli
 
 
@@ -31,8 +33,8 @@ class Runs:
         self.config, self.steps, self.options = config, steps, options
         return self.code
 
-    def run_app(self, config: MachineConfig) -> int:
-        self.config = config
+    def run_app(self, config: MachineConfig, **options: Any) -> int:
+        self.config, self.options = config, options
         self.app += 1
         return self.code
 
@@ -80,8 +82,10 @@ def test_a_value_that_looks_like_an_option_is_a_value(runs: Runs, machine: str) 
 
 def test_options_reach_the_runner(runs: Runs, machine: str) -> None:
     words = ["--timeout", "1.5", "--digest", "--json", "--pace", "real", "--set", "vm1.vcpus=3"]
+    words += ["--pcap", "all.pcapng", "--pcap", "vm1:one.pcapng"]
     assert run_cli(["run", *words, machine]) == 0
-    assert runs.options == {"timeout": 1.5, "digest": True, "as_json": True, "pace": "real"}
+    pcap = [CaptureFile(None, Path("all.pcapng")), CaptureFile("vm1", Path("one.pcapng"))]
+    assert runs.options == {"timeout": 1.5, "digest": True, "as_json": True, "pace": "real", "pcap": pcap}
     assert runs.config
     assert runs.config.vms[1].vcpus == 3
 
@@ -136,6 +140,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "M", "--set", "vm0.colour=1"], "hvtui: M: vm[0].colour: expected no such key (unknown)"),
         (["check", "M", "--set", "vm0.format=elf"], "hvtui: "),
         (["images", "burn"], "hvtui: No such command 'burn'."),
+        (["images", "build", "hurd"], "hvtui: Invalid value for '{linux-ffa}': 'hurd' is not 'linux-ffa'."),
     ],
 )
 def test_errors_are_one_line(
@@ -153,19 +158,47 @@ def test_images_list_says_how_to_get_them(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert run_cli(["images", "list"]) == 0
-    assert "hvtui images fetch" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "get them with: hvtui images fetch" in listed
+    assert "build them with: hvtui images build linux-ffa" in listed
 
 
-@pytest.mark.parametrize(("recipe", "note"), [("", "hvtui images fetch"), (modules.recipe(), "")])
-def test_images_list_tells_an_old_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recipe: str, note: str
+def test_build_without_tools_fails_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cached.install(linux.cache(), "6.1.0-9", {"Image": cached.Content(b"kernel", "package 1.0")}, recipe)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_cli(["images", "build", "linux-ffa"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("hvtui: tools are missing; install these packages: gcc-aarch64-linux-gnu ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "note"),
+    [
+        ("linux", "", "hvtui images fetch"),
+        ("linux", modules.recipe(), ""),
+        ("linux-ffa", "", "hvtui images build linux-ffa"),
+        ("linux-ffa", linux_ffa.recipe().digest, ""),
+    ],
+)
+def test_images_list_tells_an_old_cache(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    recipe: str,
+    note: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cached.install(paths.image_cache() / name, "6.1.0-9", {"Image": cached.Content(b"kernel", "package 1.0")}, recipe)
     assert run_cli(["images", "list"]) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith(note or "Linux 6.1.0-9")
-    assert second.split() == ["Image", "6", "bytes", "package", "1.0"]
+    listed = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(listed) if f"/{name}: Linux 6.1.0-9" in line)
+    assert listed[at].endswith(note or "Linux 6.1.0-9")
+    assert listed[at + 1].split() == ["Image", "6", "bytes", "package", "1.0"]
+    assert len(listed) == 3
 
 
 def test_fetch_without_apt_fails_in_one_line(

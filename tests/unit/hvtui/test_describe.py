@@ -31,6 +31,9 @@ def test_boot_stages(event: BootStage, text: str) -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
+        (HostInput(0, "lan", -1, "frame", bytes(60), 0, 0), "60 bytes from the host into lan"),
+        (HostInput(0, "vm0", -1, "plug", b"", 0, 0), "plugged vm0"),
+        (HostInput(0, "lan.host", -1, "unplug", b"tap0: gone", 0, 0), "unplugged lan.host: tap0: gone"),
         (HostInput(1, "vm0", -1, "type", b"ls\n", 0, 9), 'typed "ls\\n"'),
         (HostInput(1, "vm0.hvc0", -1, "resize", b"", 132 << 16 | 43, 9), "resized to 132x43"),
         (HostInput(1, "vm0", -1, "reset", b"", 0, 9), "reset"),

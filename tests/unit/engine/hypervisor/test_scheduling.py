@@ -248,3 +248,29 @@ def test_a_limit_takes_no_time_from_a_core_that_is_behind(tmp_path: Path) -> Non
         pieces.control.advance(until)
     assert pieces.system.vms[1].vcpus[0].instructions == machine.system.vms[1].vcpus[0].instructions
     assert pieces.digest() == machine.digest()
+
+
+def ticket(hint: int) -> Program:
+    """Two vCPUs hand a word to each other for ever, waiting in a loop with a hint; x0 counts the rounds."""
+    program = start_vcpu(Program(), 1, 0x800)
+    for vcpu, offset in ((0, program.here), (1, 0x800)):
+        program.at(offset).constant(0, 0).constant(1, DATA).constant(2, vcpu)
+        program.label(f"wait{vcpu}").emit(hint, a.ldr(3, 1), a.subs(4, 3, vcpu)).cbnz(4, f"wait{vcpu}")
+        program.constant(5, 1 - vcpu).emit(a.str_(5, 1), a.add(0, 0, 1)).b(f"wait{vcpu}")
+    return program
+
+
+WFE, YIELD, NOP = 0xD503_205F, 0xD503_203F, 0xD503_201F
+
+
+@pytest.mark.parametrize(("hint", "rounds"), [(WFE, 40), (YIELD, 40), (NOP, 4)])
+def test_a_vcpu_that_only_spins_gives_way(tmp_path: Path, hint: int, rounds: int) -> None:
+    """Without a hint in its loop nobody can know, and a handover costs a time slice."""
+    bench = tiny(tmp_path, Guest(ticket(hint), vcpus=2)).run_ms(80)
+    counted = [vcpu.registers.x[0] for vcpu in bench.vm.vcpus]
+    assert rounds <= min(counted) <= rounds * 3
+
+
+def test_a_vcpu_alone_may_spin(tmp_path: Path) -> None:
+    bench = tiny(tmp_path, Program(WFE).loop()).run_ms(50)
+    assert len(switches(bench)) == 1

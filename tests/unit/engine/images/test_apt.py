@@ -39,6 +39,48 @@ def test_deb822_sources_lose_their_architectures() -> None:
     assert apt._rewrite_sources(text) == expected
 
 
+NEWER = ("bookworm-backports", "trixie")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("deb URI bookworm main\n", "deb URI bookworm-backports main\ndeb URI trixie main\n"),
+        (
+            "deb [signed-by=/bookworm.gpg] U/bookworm bookworm main x\n",
+            "".join(f"deb [signed-by=/bookworm.gpg] U/bookworm {suite} main x\n" for suite in NEWER),
+        ),
+        ("deb URI bookworm-security main\ndeb URI other bookworm\n", ""),
+    ],
+)
+def test_newer_suites_of_one_line_sources(text: str, expected: str) -> None:
+    assert apt._newer_list(text, "bookworm", NEWER) == expected
+    assert apt._newer_list(text, "bookworm", ()) == ""
+
+
+def test_newer_suites_of_deb822_sources() -> None:
+    own = "Types: deb\nURIs: URI\nSuites: bookworm bookworm-updates\nSigned-By: /k.gpg\n"
+    text = f"{own}\nTypes: deb\nURIs: OTHER\nSuites: bookworm-security\n"
+    expected = "Types: deb\nURIs: URI\nSuites: bookworm-backports trixie\nSigned-By: /k.gpg\n"
+    assert apt._newer_sources(text, "bookworm", NEWER) == expected
+    assert apt._newer_sources(text, "bookworm", ()) == ""
+    assert apt._newer_sources(text, "trixie", NEWER) == ""
+
+
+@needs_dpkg
+@pytest.mark.parametrize(("release", "added"), [("bookworm", True), ("sid", False)])
+def test_newer_suites_are_added_where_they_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, added: bool
+) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"VERSION_CODENAME": release})
+    made = Apt(tmp_path, "arm64")
+    for file in (tmp_path / "sources").iterdir():
+        file.unlink()
+    (tmp_path / "sources/system.list").write_text("deb URI bookworm main\n")
+    assert made.add_newer_suites() is added
+    assert (tmp_path / "sources/newer-system.list").exists() is added
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A small .deb with a kernel in it."""
@@ -68,6 +110,14 @@ def test_unpack_finds_files_by_pattern(package: Path) -> None:
 def test_unpack_all_takes_every_regular_file_that_matches(package: Path) -> None:
     assert unpack_all(package, re.compile("boot/vmlinuz.*")) == {"boot/vmlinuz-6.1": b"KERNEL"}
     assert unpack_all(package, re.compile("lib/.*")) == {}
+
+
+@needs_dpkg
+def test_extract_writes_one_file(package: Path, tmp_path: Path) -> None:
+    apt.extract(package, re.compile("boot/vmlinuz.*"), tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"KERNEL"
+    with pytest.raises(FetchError, match=r"k\.deb: expected a package with bin/busybox"):
+        apt.extract(package, re.compile("bin/busybox"), tmp_path / "none")
 
 
 @needs_dpkg

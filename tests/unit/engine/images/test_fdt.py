@@ -61,6 +61,12 @@ def test_flags_and_absence() -> None:
         assert tree.resolve_path(path) is None
 
 
+def test_who_owns_el2_has_smcs_and_a_maintenance_interrupt() -> None:
+    assert value(GUEST._replace(el=2), "/psci/method") == ["smc"]
+    assert value(GUEST._replace(el=2), "/interrupt-controller@8000000/interrupts") == [1, 9, 4]
+    assert parsed(GUEST).resolve_path("/interrupt-controller@8000000/interrupts") is None
+
+
 def test_references_lead_to_their_nodes() -> None:
     assert value(GUEST, "/interrupt-parent") == value(GUEST, "/interrupt-controller@8000000/phandle")
     assert set(value(GUEST, "/pl011@9000000/clocks")) == set(value(GUEST, "/apb-pclk/phandle"))
