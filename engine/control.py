@@ -90,6 +90,7 @@ class Control:
         self.system.breakpoints.stopped_at = ""
         self.system.hypervisor.stop_requested = False
         self.advance(until)
+        self.system.hypervisor.stop_requested = False
         return self.system.breakpoints.stopped_at
 
     # --- input -----------------------------------------------------------------------------------
