@@ -62,7 +62,8 @@ class FlatMemory:
 
     def views(self, address: int, size: int, *, write: bool) -> list[memoryview]:
         at = self._check(address, size, write=write)
-        return [memoryview(self.data)[at : at + size]]
+        view = memoryview(self.data)[at : at + size]
+        return [view if write else view.toreadonly()]
 
     def settle(self) -> None:
         self.settled += 1
@@ -132,8 +133,8 @@ class DriverQueue:
 class Driver:
     """Brings a device up as the specification asks (3.1.1), and works it."""
 
-    def __init__(self, device: VirtioDevice) -> None:
-        self.memory = FlatMemory()
+    def __init__(self, device: VirtioDevice, memory: FlatMemory | None = None) -> None:
+        self.memory = memory or FlatMemory()
         self.lines: list[bool] = []
         self.slot = VirtioMmio(device, self.memory, self.lines.append)
         self.lines.clear()
@@ -174,11 +175,16 @@ class Driver:
         features |= Feature.VERSION_1
         assert self.negotiate(features) & Status.FEATURES_OK
         event_index = bool(features & Feature.EVENT_IDX)
+        self.memory.data[: _BUFFERS - BASE] = bytes(_BUFFERS - BASE)
         self.queues = []
         for index, setup in enumerate(self.slot.queues):
             self.queues.append(DriverQueue(self.memory, index, min(size, setup.largest), event_index=event_index))
             self.set_up(self.queues[-1])
         self.write(Reg.Status, self.status | Status.DRIVER_OK)
+
+    def rewind_buffers(self) -> None:
+        """Use the places of all buffers again."""
+        self._next = _BUFFERS
 
     def set_up(self, queue: DriverQueue) -> None:
         """Write the registers of a queue, and enable it."""
