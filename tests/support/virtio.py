@@ -5,15 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from engine.board.virtio.block import VirtioBlock
-from engine.board.virtio.console import VirtioConsole
 from engine.board.virtio.device import Feature, VirtioDevice
-from engine.board.virtio.disk_memory import RamDisk
 from engine.board.virtio.guest_memory import DmaError, Segment
 from engine.board.virtio.mmio import Reg, Status, VirtioMmio
-from engine.board.virtio.rng import VirtioRng
-from engine.board.virtio.vsock import VirtioVsock
-from engine.board.virtio.vsock_hub import VsockHub
 
 BASE = 0x4000_0000
 SIZE = 1 << 20
@@ -21,16 +15,6 @@ NEXT, WRITE, INDIRECT = 1, 2, 4
 _RING_SPACE = 0x4000
 _BUFFERS = BASE + 0x4_0000
 """Where buffers are put; rings lie below."""
-
-
-def devices() -> list[VirtioDevice]:
-    """A new device of every kind, each with nothing but its driver."""
-    return [
-        VirtioBlock("virtio-blk0", RamDisk(1 << 20), "serial"),
-        VirtioConsole(lambda _: None),
-        VirtioRng("seed"),
-        VirtioVsock(3, VsockHub()),
-    ]
 
 
 class FlatMemory:

@@ -9,13 +9,18 @@ from typing import NamedTuple
 
 from engine.board.network.switch import Switch
 from engine.board.virtio.block import Request, VirtioBlock
+from engine.board.virtio.console import RECEIVE, TRANSMIT, VirtioConsole
 from engine.board.virtio.device import VirtioDevice
 from engine.board.virtio.disk_memory import RamDisk
 from engine.board.virtio.net import CONTROL, RX, TX, VirtioNet
 from engine.board.virtio.rng import VirtioRng
+from engine.board.virtio.vsock import EVENT, VirtioVsock
+from engine.board.virtio.vsock_hub import VsockHub
+from engine.board.virtio.vsock_packet import HEADER_SIZE, STREAM, Header, Op
 from tests.support.virtio import Driver
 
 _SECTORS = 64
+_CID, _PEER = 3, 4
 _MAC, _OTHER = bytes.fromhex("525400000001"), bytes.fromhex("525400000002")
 _FRAME = _OTHER + _MAC + b"\x88\xb5" + bytes(50)
 _RECEIVED = _MAC + _OTHER + b"\x88\xb5" + bytes(range(50))
@@ -114,10 +119,74 @@ def net() -> Subject:
     return Subject(device, asks, works, outside.send)
 
 
+def console() -> Subject:
+    printed: list[bytes] = []
+    device = VirtioConsole(printed.append)
+    send = Ask(TRANSMIT, [b"hello, ", b"world"], [])
+
+    def works(driver: Driver) -> bool:
+        printed.clear()
+        into = driver.buffer(8)
+        driver.queues[RECEIVE].add([], [into])
+        driver.notify(RECEIVE)
+        typed = device.receive(b"ls\n")
+        [(_, length)] = driver.queues[RECEIVE].done()
+        received = driver.bytes(into)[:length] == b"ls\n"
+        return typed == 3 and received and used(driver, send)[0] == 0 and b"".join(printed) == b"hello, world"
+
+    def outside(data: bytes) -> None:
+        device.receive(data)
+        device.resize(len(data), 24)
+
+    return Subject(device, [send, Ask(RECEIVE, [], [64]), Ask(TRANSMIT, [bytes(5000)], [])], works, outside)
+
+
+def vsock() -> Subject:
+    hub = VsockHub()
+    device = VirtioVsock(_CID, hub)
+    peer = Driver(VirtioVsock(_PEER, hub))
+    peer.start()
+
+    def ask(op: int, payload: bytes = b"", **fields: int) -> Ask:
+        header = Header(_CID, _PEER, 1, 2, len(payload), STREAM, op, 0, 65536, 0)._replace(**fields)
+        return Ask(TRANSMIT, [header.pack(), payload] if payload else [header.pack()], [])
+
+    def works(driver: Driver) -> bool:
+        """Whether a packet for nobody is answered."""
+        into = driver.buffer(HEADER_SIZE + 1)
+        driver.queues[RECEIVE].add([], [into])
+        driver.notify(RECEIVE)
+        done = used(driver, ask(Op.REQUEST, destination_cid=99))[0]
+        [(_, length)] = driver.queues[RECEIVE].done()
+        return done == 0 and Header.parse(driver.bytes(into)[:length]).op == Op.RST
+
+    def outside(data: bytes) -> None:
+        """The peer asks for a connection, and sends."""
+        for op, payload in ((Op.REQUEST, b""), (Op.RESPONSE, b""), (Op.RW, data[:1000])):
+            header = Header(_PEER, _CID, 2, 1, len(payload), STREAM, op, 0, 0, 0)
+            peer.rewind_buffers()
+            used(peer, Ask(TRANSMIT, [header.pack(), payload], []))
+
+    asks = [
+        ask(Op.REQUEST),
+        ask(Op.RESPONSE),
+        ask(Op.RW, b"hello"),
+        ask(Op.SHUTDOWN, flags=3),
+        ask(Op.RST),
+        ask(Op.RW, source_cid=_PEER),
+        Ask(RECEIVE, [], [HEADER_SIZE + 16]),
+        Ask(RECEIVE, [], [HEADER_SIZE, 4096]),
+        Ask(EVENT, [], [4]),
+    ]
+    return Subject(device, asks, works, outside)
+
+
 DEVICES: dict[str, Callable[[], Subject]] = {
     "blk": block,
     "blk read-only": lambda: block(read_only=True),
+    "console": console,
     "net": net,
     "rng": rng,
+    "vsock": vsock,
 }
 """By name; each call makes a new device."""
