@@ -15,6 +15,8 @@ from engine.board.virtio.disk_memory import Overlay, RamDisk
 from engine.board.virtio.mmio import VirtioMmio
 from engine.board.virtio.net import VirtioNet
 from engine.board.virtio.rng import VirtioRng
+from engine.board.virtio.vsock import VirtioVsock
+from engine.board.virtio.vsock_hub import VsockHub
 from engine.build_devices import Line, printing
 from engine.config import second_console
 from engine.console import Console
@@ -33,6 +35,7 @@ class VirtioBuilder:
         self._hypervisor = hypervisor
         self._networks = networks
         self._seed = seed
+        self._sockets = VsockHub()
 
     def add_vm(self, vm: Vm) -> None:
         """Fill the slots of a VM. MachineError where an image cannot be had."""
@@ -58,6 +61,8 @@ class VirtioBuilder:
             devices.append(self._console(vm))
         if config.rng:
             devices.append(VirtioRng(f"{self._seed}/{vm.name}/rng"))
+        if config.cid is not None:
+            devices.append(VirtioVsock(config.cid, self._sockets))
         return devices
 
     def _console(self, vm: Vm) -> VirtioConsole:

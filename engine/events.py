@@ -154,7 +154,7 @@ class HostInput(Event, frozen=True):
     """Something from outside the machine: typed bytes, an injected interrupt, a forced step, a frame, ..."""
 
     kind: str
-    """`type`, `resize`, `inject`, `step`, `reset`; `frame` with the network as its `vm`, `plug` or `unplug` with the port."""
+    """`type`, `resize`, `inject`, `step`, `reset`; `frame` into its network, `vm`; a port's `plug`, `unplug`."""
     data: bytes
     """What was typed, the frame, or why a cable was pulled."""
     number: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import App
@@ -12,6 +13,7 @@ from textual.driver import Driver
 
 from engine.config import MachineConfig
 from engine.machine import Machine, Pace
+from hvtui.captures import CaptureFile, capturing
 from hvtui.palette import ActionCommands
 from hvtui.screens.board import BoardScreen
 from hvtui.theme import THEME
@@ -50,15 +52,20 @@ class HvtuiApp(App[None], inherit_bindings=False):
         self.push_screen(self.board)
 
 
-def run_app(config: MachineConfig, pace: Pace = Pace.REAL) -> int:
+def run_app(config: MachineConfig, pace: Pace = Pace.REAL, pcap: Sequence[CaptureFile] = ()) -> int:
     """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built."""
     machine = Machine(config, pace=pace)
     app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed")
-    machine.start()
+    trouble: list[str] = []
     try:
-        app.run()
+        with capturing(machine.control.system.ports, pcap, trouble.append):
+            try:
+                machine.start()
+                app.run()
+            finally:
+                machine.close(_CLOSE_S)
     finally:
-        machine.close(_CLOSE_S)
         # The interpreter would search all that an app made for cycles before it ends; nothing needs that.
         gc.freeze()
+    sys.stderr.writelines(f"hvtui: {line}\n" for line in trouble)
     return app.return_code or 0

@@ -17,7 +17,9 @@ import click
 from engine import config, machine_file, paths
 from engine.config import MachineConfig
 from engine.errors import MachineError
+from hvtui import captures
 from hvtui import steps as step_words
+from hvtui.captures import CaptureFile
 from hvtui.fip import fip
 from hvtui.steps import Step, StepError
 
@@ -103,6 +105,7 @@ def open_machine(file: Path | None, overrides: tuple[str, ...]) -> int:
 @click.option("--digest", is_flag=True, help="Print a SHA-256 over the whole trace and the final registers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--pace", type=click.Choice(["real", "max"]), help="Follow the wall clock, or go as fast as can be.")
+@click.option("--pcap", multiple=True, metavar="[PORT:]FILE", help="Capture frames at a port (default: all) as pcapng.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -116,6 +119,7 @@ def run(
     digest: bool,
     as_json: bool,
     pace: Pace | None,
+    pcap: tuple[str, ...],
 ) -> int:
     """Run a machine, in the app or headless.
 
@@ -123,11 +127,12 @@ def run(
     """
     machine = config.load(file, overrides)
     steps = _ordered_steps(machine, ctx.meta[_META_ORDER], expect, send)
+    files = [captures.parse(text) for text in pcap]
     headless = headless or bool(steps or digest or as_json or timeout or pace)
     if not headless and _on_terminal():
-        return _app(machine)
+        return _app(machine, files)
     timeout = timeout or DEFAULT_SECONDS
-    return _headless(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace or "max")
+    return _headless(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace or "max", pcap=files)
 
 
 @cli.command()
@@ -238,19 +243,26 @@ def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def _app(machine: MachineConfig) -> int:
+def _app(machine: MachineConfig, pcap: Sequence[CaptureFile] = ()) -> int:
     # Here, because a headless run has no use for Textual and starts faster without.
     from hvtui.app import run_app
 
-    return run_app(machine) or EXIT_OK
+    return run_app(machine, pcap=pcap) or EXIT_OK
 
 
 def _headless(
-    machine: MachineConfig, steps: list[Step], *, timeout: float, digest: bool, as_json: bool, pace: Pace
+    machine: MachineConfig,
+    steps: list[Step],
+    *,
+    timeout: float,
+    digest: bool,
+    as_json: bool,
+    pace: Pace,
+    pcap: Sequence[CaptureFile] = (),
 ) -> int:
     from hvtui import headless
 
-    return headless.run(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace)
+    return headless.run(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace, pcap=pcap)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

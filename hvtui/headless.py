@@ -19,6 +19,7 @@ from engine.build import build
 from engine.config import MachineConfig
 from engine.control import Control
 from engine.views import RunState, VmRunState
+from hvtui.captures import CaptureFile, capturing
 from hvtui.steps import Expect, Send, Step
 
 EXIT_OK, EXIT_TIMEOUT, EXIT_CRASHED = 0, 1, 3
@@ -162,6 +163,7 @@ def run(
     digest: bool = False,
     as_json: bool = False,
     pace: Literal["real", "max"] = "max",
+    pcap: Sequence[CaptureFile] = (),
 ) -> int:
     """Run a machine for at most `timeout` virtual seconds or until all steps are done; the exit code.
 
@@ -175,7 +177,8 @@ def run(
         _listen(console.listeners, console.name, script, output)
     control.open_links()
     try:
-        _drive(control, script, output, int(timeout * 1e9), pace)
+        with capturing(control.system.ports, pcap, _tell):
+            _drive(control, script, output, int(timeout * 1e9), pace)
     finally:
         control.close_links()
         if output is not None:
@@ -187,6 +190,11 @@ def run(
         sys.stdout.write(f"digest {control.digest()}\n")
     _explain(control, script, code)
     return code
+
+
+def _tell(problem: str) -> None:
+    """Something that a run goes on without."""
+    sys.stderr.write(f"hvtui: {problem}\n")
 
 
 def _listen(listeners: list[Any], name: str, script: _Script, output: _Output | None) -> None:
@@ -203,7 +211,7 @@ def _drive(control: Control, script: _Script, output: _Output | None, limit_ns: 
         if (stepped and script.finished) or hypervisor.finished:
             break
         for problem in control.receive_frames():
-            sys.stderr.write(f"hvtui: {problem}\n")
+            _tell(problem)
         control.advance(hypervisor.cycles_of_ns(min(reached, limit_ns)))
         if output is not None:
             output.flush()

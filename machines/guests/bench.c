@@ -1,4 +1,4 @@
-/* Cost of the things a guest does, in CNTVCT ticks: bootargs `mode=alu|mem|hvc|mmio|switch|ipi|counter n=NUMBER`. */
+/* Cost of the things a guest does, in CNTVCT ticks: bootargs `mode=alu|mem|hvc|mmio|switch|ipi|ring|counter n=NUMBER`. */
 #include "arch.h"
 #include "gic.h"
 #include "machine.h"
@@ -10,13 +10,14 @@
 
 #define BUFFER_WORDS ((1UL << 20) / sizeof(uint64_t))
 #define IPI_INTID 1U
+#define MOST_CPUS 8U
 
 typedef void benchmark(uint64_t n);
 
 static uint64_t buffer[BUFFER_WORDS];
 static volatile uint64_t turn;
-static volatile uint64_t arrived[2];
-static volatile bool peer_ready;
+static volatile uint64_t arrived[MOST_CPUS];
+static volatile bool ready[MOST_CPUS];
 static uint64_t rounds;
 static benchmark *peer;
 
@@ -114,18 +115,29 @@ static void run_ipi(uint64_t n)
     }
 }
 
+/* An interrupt goes once round all vCPUs. */
+static void pass_on(uint64_t n)
+{
+    for (uint64_t i = 1; i <= n; i++) {
+        wait_ipi(i);
+        gic_send_sgi((cpu_id() + 1) % machine.cpus, IPI_INTID);
+    }
+}
+
 static const struct {
     const char *mode;
     benchmark *run;
     benchmark *peer;
+    bool all; /* every other vCPU is a peer, not just the second one */
 } benchmarks[] = {
-    {"alu", run_alu, NULL},
-    {"mem", run_mem, NULL},
-    {"hvc", run_hvc, NULL},
-    {"mmio", run_mmio, NULL},
-    {"counter", run_counter, NULL},
-    {"switch", run_switch, play_turns},
-    {"ipi", run_ipi, answer_ipis},
+    {"alu", run_alu, NULL, false},
+    {"mem", run_mem, NULL, false},
+    {"hvc", run_hvc, NULL, false},
+    {"mmio", run_mmio, NULL, false},
+    {"counter", run_counter, NULL, false},
+    {"switch", run_switch, play_turns, false},
+    {"ipi", run_ipi, answer_ipis, false},
+    {"ring", run_ipi, pass_on, true},
 };
 
 static void init_interrupts(void)
@@ -141,20 +153,26 @@ void secondary_main(uint64_t context)
 {
     (void)context;
     init_interrupts();
-    peer_ready = true;
+    ready[cpu_id()] = true;
     DSB();
     SEV();
     peer(rounds);
 }
 
-static bool start_peer(benchmark *run, uint64_t n)
+static bool start_peers(benchmark *run, uint64_t n, bool all)
 {
+    unsigned last = all ? machine.cpus - 1 : 1;
+
     peer = run;
     rounds = n;
-    if (machine.cpus < 2 || psci_cpu_on(1, 0) != PSCI_SUCCESS)
+    if (machine.cpus < 2 || machine.cpus > MOST_CPUS)
         return false;
-    while (!peer_ready)
-        WFE();
+    for (unsigned cpu = 1; cpu <= last; cpu++) {
+        if (psci_cpu_on(cpu, 0) != PSCI_SUCCESS)
+            return false;
+        while (!ready[cpu])
+            WFE();
+    }
     return true;
 }
 
@@ -163,8 +181,8 @@ static void measure(unsigned index, uint64_t n)
     uint64_t start;
 
     init_interrupts();
-    if (benchmarks[index].peer && !start_peer(benchmarks[index].peer, n)) {
-        print("BENCH %s needs a second vCPU\n", benchmarks[index].mode);
+    if (benchmarks[index].peer && !start_peers(benchmarks[index].peer, n, benchmarks[index].all)) {
+        print("BENCH %s needs more vCPUs, 8 at most\n", benchmarks[index].mode);
         return;
     }
     start = timer_count();
@@ -183,5 +201,5 @@ void guest_main(void)
             measure(i, n);
             return;
         }
-    print("usage: mode=alu|mem|hvc|mmio|switch|ipi|counter n=NUMBER\n");
+    print("usage: mode=alu|mem|hvc|mmio|switch|ipi|ring|counter n=NUMBER\n");
 }

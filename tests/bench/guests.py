@@ -39,9 +39,14 @@ class Sample:
         )
 
 
-def rounds(directory: Path, mode: str, n: int, runs: int) -> Sample:
+def rounds(directory: Path, mode: str, n: int, runs: int, *, vcpus: int = 2, cores: int = 1) -> Sample:
     """What `n` rounds of a mode took, without the guest's own start: the best of several runs."""
-    return _beyond_one(lambda count: _run(_machine(directory, f"mode={mode} n={count}"), f"{mode} {count} "), n, runs)
+
+    def run(count: int) -> Sample:
+        machine = _machine(directory, f"mode={mode} n={count}", vcpus=vcpus, cores=cores)
+        return _run(machine, f"{mode} {count} ")
+
+    return _beyond_one(run, n, runs)
 
 
 def ffa_rounds(directory: Path, mode: str, n: int, runs: int) -> Sample:
@@ -78,9 +83,9 @@ def _best(samples: Iterable[Sample]) -> Sample:
     return min(samples, key=lambda sample: sample.seconds)
 
 
-def _machine(directory: Path, bootargs: str, vms: int = 1) -> MachineConfig:
-    guest = Guest(IMAGE, vcpus=2, ram_size=_RAM_SIZE, bootargs=bootargs)
-    return machine_config(directory, *[guest] * vms, cycles_per_tick=_CYCLES_PER_TICK)
+def _machine(directory: Path, bootargs: str, vms: int = 1, vcpus: int = 2, cores: int = 1) -> MachineConfig:
+    guest = Guest(IMAGE, vcpus=vcpus, ram_size=_RAM_SIZE, bootargs=bootargs)
+    return machine_config(directory, *[guest] * vms, cores=cores, cycles_per_tick=_CYCLES_PER_TICK)
 
 
 def _ffa_machine(directory: Path, bootargs: str) -> MachineConfig:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.events import Trap
 from tests.support.machines import GUESTS, Bench, Guest, machine_config
 
 MB32 = 32 << 20
@@ -28,6 +29,15 @@ def test_every_check_passes(tmp_path: Path, cores: int) -> None:
     (verdict,) = [line for line in lines if re.fullmatch(r"ALL \d+ PASSED", line)]
     assert int(verdict.split()[1]) == sum(line.startswith("PASS ") for line in lines) > 400
     assert bench.hypervisor.finished
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_an_interrupt_goes_round_four_vcpus(tmp_path: Path, cores: int) -> None:
+    guest = Guest(GUESTS / "bench.elf", vcpus=4, ram_size=MB32, bootargs="mode=ring n=20")
+    bench = Bench(machine_config(tmp_path, guest, cores=cores)).run_until_off(50_000_000)
+    assert re.search(r"^BENCH ring 20 \d+$", bench.console(), re.MULTILINE)
+    sent = sum(isinstance(event, Trap) and event.what == "write ICC_SGI1R_EL1" for event in bench.events())
+    assert sent == 80
 
 
 @pytest.mark.parametrize("cores", [1, 2])

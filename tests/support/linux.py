@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine import config
+from engine.board.memory_map import RAM_BASE
 from engine.config import MachineConfig
 from engine.images import initramfs, linux
 from engine.views import VmRunState
@@ -25,8 +26,9 @@ needs_linux = [
 PROMPT = "/ # "
 LONGEST_MS = 30_000
 """Virtual time that nothing takes longer than."""
+_RAM = 128 << 20
 _LOOK_NS = 10_000_000
-_BOOTARGS = "earlycon=pl011,0x09000000 console=ttyAMA0 rdinit=/init"
+_BOOTARGS = "console=ttyAMA0 quiet rdinit=/init"
 
 
 def linux_config(directory: Path, *vms: dict[str, Any], bootargs: str = _BOOTARGS) -> MachineConfig:
@@ -34,8 +36,9 @@ def linux_config(directory: Path, *vms: dict[str, Any], bootargs: str = _BOOTARG
     initrd = directory / "initramfs.cpio.gz"
     busybox, drivers = ((linux.cache() / name).read_bytes() for name in ("busybox", "modules.cpio"))
     initrd.write_bytes(initramfs.build(busybox, more=drivers))
-    common = {"ram_size": "128M", "image": "cache:linux/Image", "initrd": str(initrd), "bootargs": bootargs}
-    tables = [{"name": f"vm{number}", **common, **vm} for number, vm in enumerate(vms)]
+    common = {"ram_size": _RAM, "image": "cache:linux/Image", "initrd": str(initrd), "bootargs": bootargs}
+    places = [{"name": f"vm{number}", "base_pa": RAM_BASE + number * _RAM} for number in range(len(vms))]
+    tables = [{**place, **common, **vm} for place, vm in zip(places, vms, strict=True)]
     return config.from_tables({"board": {"cores": len(vms)}, "vm": tables}, directory / "machine.toml")
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from engine.board.virtio.block import VirtioBlock
+from engine.board.virtio.console import VirtioConsole
 from engine.board.virtio.device import Feature, VirtioDevice
+from engine.board.virtio.disk_memory import RamDisk
 from engine.board.virtio.guest_memory import DmaError, Segment
 from engine.board.virtio.mmio import Reg, Status, VirtioMmio
+from engine.board.virtio.rng import VirtioRng
+from engine.board.virtio.vsock import VirtioVsock
+from engine.board.virtio.vsock_hub import VsockHub
 
 BASE = 0x4000_0000
 SIZE = 1 << 20
@@ -15,6 +21,16 @@ NEXT, WRITE, INDIRECT = 1, 2, 4
 _RING_SPACE = 0x4000
 _BUFFERS = BASE + 0x4_0000
 """Where buffers are put; rings lie below."""
+
+
+def devices() -> list[VirtioDevice]:
+    """A new device of every kind, each with nothing but its driver."""
+    return [
+        VirtioBlock("virtio-blk0", RamDisk(1 << 20), "serial"),
+        VirtioConsole(lambda _: None),
+        VirtioRng("seed"),
+        VirtioVsock(3, VsockHub()),
+    ]
 
 
 class FlatMemory:
@@ -46,7 +62,8 @@ class FlatMemory:
 
     def views(self, address: int, size: int, *, write: bool) -> list[memoryview]:
         at = self._check(address, size, write=write)
-        return [memoryview(self.data)[at : at + size]]
+        view = memoryview(self.data)[at : at + size]
+        return [view if write else view.toreadonly()]
 
     def settle(self) -> None:
         self.settled += 1
@@ -116,8 +133,8 @@ class DriverQueue:
 class Driver:
     """Brings a device up as the specification asks (3.1.1), and works it."""
 
-    def __init__(self, device: VirtioDevice) -> None:
-        self.memory = FlatMemory()
+    def __init__(self, device: VirtioDevice, memory: FlatMemory | None = None) -> None:
+        self.memory = memory or FlatMemory()
         self.lines: list[bool] = []
         self.slot = VirtioMmio(device, self.memory, self.lines.append)
         self.lines.clear()
@@ -158,11 +175,16 @@ class Driver:
         features |= Feature.VERSION_1
         assert self.negotiate(features) & Status.FEATURES_OK
         event_index = bool(features & Feature.EVENT_IDX)
+        self.memory.data[: _BUFFERS - BASE] = bytes(_BUFFERS - BASE)
         self.queues = []
         for index, setup in enumerate(self.slot.queues):
             self.queues.append(DriverQueue(self.memory, index, min(size, setup.largest), event_index=event_index))
             self.set_up(self.queues[-1])
         self.write(Reg.Status, self.status | Status.DRIVER_OK)
+
+    def rewind_buffers(self) -> None:
+        """Use the places of all buffers again."""
+        self._next = _BUFFERS
 
     def set_up(self, queue: DriverQueue) -> None:
         """Write the registers of a queue, and enable it."""

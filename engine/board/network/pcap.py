@@ -13,6 +13,8 @@ from engine.board.network.port import Direction, Port, Tap
 
 LIMIT = 1 << 30
 """Bytes after which a capture stops by itself: guests choose how much they send."""
+CLOSED = "closed"
+"""Why a capture ended that nothing was wrong with."""
 _SNAP_LENGTH = LONGEST_TAGGED
 """What is kept of a frame; its true length is told in any case."""
 
@@ -99,7 +101,7 @@ class Capture:
     def close(self) -> None:
         """Let go of the ports and see that all is written. Does nothing once it has ended."""
         if not self.ended:
-            self._end("closed")
+            self._end(CLOSED)
 
     def _packet(self, number: int, now: int, direction: Direction, frame: bytes) -> None:
         if self._write(packet(number, now, direction, frame)):

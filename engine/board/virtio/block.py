@@ -117,9 +117,10 @@ class VirtioBlock(VirtioDevice):
 
     def notified(self, _index: int) -> None:
         queue = self.host.queue(0)
-        while queue is not None and (chain := queue.take()) is not None:
-            self._request(queue, chain)
-        self.host.used(0)
+        if queue is not None:
+            for chain in queue.chains():
+                self._request(queue, chain)
+            self.host.used(0)
 
     def _request(self, queue: Queue, chain: Chain) -> None:
         if chain.length < _HEADER.size or not chain.room:

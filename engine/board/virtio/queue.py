@@ -112,8 +112,14 @@ class Queue:
         self.taken -= 1
 
     def chains(self) -> Iterator[Chain]:
-        """All buffers that wait, taken one by one."""
-        while (chain := self.take()) is not None:
+        """The buffers that wait now, taken one by one, and a look for more.
+
+        What the device writes may change the ring; that never makes it work for ever.
+        """
+        for _ in range(self.size + 1):
+            chain = self.take()
+            if chain is None:
+                return
             yield chain
 
     def _ask_for_notification(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from engine.board.virtio.device import VirtioDevice
 from engine.board.virtio.guest_memory import scatter
-from engine.board.virtio.queue import RingError
+from engine.board.virtio.queue import Chain, Queue, RingError
 
 _MOST = 4096
 """Bytes given for one request; the driver asks again."""
@@ -33,13 +33,17 @@ class VirtioRng(VirtioDevice):
 
     def notified(self, _index: int) -> None:
         queue = self.host.queue(0)
-        while queue is not None and (chain := queue.take()) is not None:
-            if not chain.room:
-                raise RingError("a request for entropy without a place for it")
-            data = self._bytes(min(chain.room, _MOST))
-            queue.put(chain, scatter(queue.memory, chain.writable, data))
-            self.given += len(data)
-        self.host.used(0)
+        if queue is not None:
+            for chain in queue.chains():
+                self._give(queue, chain)
+            self.host.used(0)
+
+    def _give(self, queue: Queue, chain: Chain) -> None:
+        if not chain.room:
+            raise RingError("a request for entropy without a place for it")
+        data = self._bytes(min(chain.room, _MOST))
+        queue.put(chain, scatter(queue.memory, chain.writable, data))
+        self.given += len(data)
 
     def _bytes(self, size: int) -> bytes:
         count = -(-size // _BLOCK)

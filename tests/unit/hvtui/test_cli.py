@@ -15,6 +15,7 @@ from engine import paths
 from engine.config import MachineConfig
 from engine.images import cached, linux_ffa, modules
 from hvtui import cli, steps
+from hvtui.captures import CaptureFile
 from hvtui.cli import run_cli
 
 
@@ -32,8 +33,8 @@ class Runs:
         self.config, self.steps, self.options = config, steps, options
         return self.code
 
-    def run_app(self, config: MachineConfig) -> int:
-        self.config = config
+    def run_app(self, config: MachineConfig, **options: Any) -> int:
+        self.config, self.options = config, options
         self.app += 1
         return self.code
 
@@ -81,8 +82,10 @@ def test_a_value_that_looks_like_an_option_is_a_value(runs: Runs, machine: str) 
 
 def test_options_reach_the_runner(runs: Runs, machine: str) -> None:
     words = ["--timeout", "1.5", "--digest", "--json", "--pace", "real", "--set", "vm1.vcpus=3"]
+    words += ["--pcap", "all.pcapng", "--pcap", "vm1:one.pcapng"]
     assert run_cli(["run", *words, machine]) == 0
-    assert runs.options == {"timeout": 1.5, "digest": True, "as_json": True, "pace": "real"}
+    pcap = [CaptureFile(None, Path("all.pcapng")), CaptureFile("vm1", Path("one.pcapng"))]
+    assert runs.options == {"timeout": 1.5, "digest": True, "as_json": True, "pace": "real", "pcap": pcap}
     assert runs.config
     assert runs.config.vms[1].vcpus == 3
 

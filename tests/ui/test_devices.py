@@ -1,0 +1,130 @@
+"""The Devices and Interrupts pages, on real machines at exact instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.machine import Machine
+from hvtui.app import HvtuiApp
+from hvtui.widgets.devices import DevicesPage
+from hvtui.widgets.interrupts import InterruptsPage
+from tests.support.machines import Guest, machine_config
+from tests.support.net_guest import answering, sending
+from tests.ui.support import press, settle, still, ticking
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+A, B = bytes.fromhex("525400000001"), bytes.fromhex("525400000002")
+Compare = Callable[..., bool]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Machine]:
+    """Two guests that have exchanged frames for a while; the first has a disk that it never looked at."""
+    nic: list[dict[str, Any]] = [{}]
+    guests = (
+        Guest(sending(B, A, pause=1000), virtio={"nic": nic, "rng": True}),
+        Guest(answering(A, B), virtio={"nic": nic}),
+    )
+    machine = Machine(machine_config(tmp_path, *guests, time_slice_ms=0.1))
+    machine.control.run_instructions(100_000)
+    machine.start(running=False)
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def ticks() -> Iterator[Machine]:
+    machine = still(ticking)
+    yield machine
+    machine.close()
+
+
+def keys(*names: str) -> Callable[[Pilot[None]], object]:
+    async def run(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        await press(pilot, *names)
+
+    return run
+
+
+def devices(app: HvtuiApp) -> DevicesPage:
+    page = app.board.pages["devices"]
+    assert isinstance(page, DevicesPage)
+    return page
+
+
+def interrupts(app: HvtuiApp) -> InterruptsPage:
+    page = app.board.pages["interrupts"]
+    assert isinstance(page, InterruptsPage)
+    return page
+
+
+async def test_a_machine_without_devices_has_no_such_page(ticks: Machine) -> None:
+    app = HvtuiApp(ticks)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "devices" not in app.board.pages
+        await press(pilot, "b")
+        assert app.board.page is None
+
+
+async def test_every_slot_port_and_station_is_listed(network: Machine) -> None:
+    app = HvtuiApp(network)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "b")
+        page = devices(app)
+        view = network.control.view(app.board.bridge.state, "").devices
+        assert view is not None
+        assert [row.item.name for row in page.devices._rows] == ["virtio-net0", "virtio-rng", "virtio-net0"]
+        assert [row.item.port for row in page.ports._rows] == list(view.networks[0].ports)
+        assert [row.item.station.port for row in page.stations._rows] == ["vm0", "vm1"]
+        shown = "\n".join(strip.text for strip in (page.detail.render_line(y) for y in range(30)))
+        assert "virtio-net0 of vm0" in shown
+        assert "Queue 1" in shown
+
+
+async def test_it_is_asked_for_only_while_the_page_is_open(network: Machine) -> None:
+    app = HvtuiApp(network)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for key, part in (("b", "devices"), ("l", "interrupts")):
+            await press(pilot, key)
+            assert app.board.frame is not None
+            assert getattr(app.board.frame.view, part) is not None
+        await press(pilot, "l")
+        assert app.board.page is None
+        frame = app.board.frame
+        assert frame is not None
+        assert frame.view.devices is None
+        assert frame.view.interrupts is None
+
+
+async def test_the_interrupts_of_every_vcpu(ticks: Machine) -> None:
+    app = HvtuiApp(ticks)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "l")
+        page = interrupts(app)
+        listed = {(row.item.target, row.item.interrupt.intid) for row in page.interrupts._rows}
+        assert {("vm0/0", 27), ("vm1/0", 27), ("vm0/0", 33), ("vm0/1", 1)} <= listed
+        assert [row.key for row in page.interfaces._rows] == [("vm0", 0), ("vm0", 1), ("vm1", 0), ("vm1", 1)]
+        (active,) = [row.item for row in page.interrupts._rows if row.item.interrupt.active]
+        assert (active.vm, active.interrupt.intid) == ("vm0", 27)
+        assert page.interfaces._rows[0].item.interface.list_registers[0].state == "active"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("pressed", [("b",), ("b", "up", "enter")], ids=["devices", "details"])
+def test_devices(snap_compare: Compare, network: Machine, size: tuple[int, int], pressed: tuple[str, ...]) -> None:
+    assert snap_compare(HvtuiApp(network), terminal_size=size, run_before=keys(*pressed))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_interrupts(snap_compare: Compare, ticks: Machine, size: tuple[int, int]) -> None:
+    assert snap_compare(HvtuiApp(ticks), terminal_size=size, run_before=keys("l", "down", "down"))
