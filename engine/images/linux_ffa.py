@@ -122,6 +122,8 @@ def _build(wanted: Recipe, progress: Progress) -> Manifest:
         progress(f"building {source}, which takes some minutes; {log()} has what is said meanwhile")
         archive = work / "source.tar.xz"
         made = kernel_build.build(archive, wanted.config, wanted.module, _MODULE_DIRECTORY, work, stream)
+        if lacking := set(MODULES) - made.modules.keys():
+            raise FetchError(f"{source}: expected it to have {', '.join(sorted(lacking))}")
         contents = {
             "Image": Content(made.image, str(source)),
             "System.map": Content(made.symbols, str(source)),

@@ -27,6 +27,7 @@ class Builder:
         self.downloads: list[str] = []
         self.builds = 0
         self.failure: BaseException | None = None
+        self.made: tuple[str, ...] = linux_ffa.MODULES
 
     def update(self) -> str:
         return ""
@@ -53,7 +54,7 @@ class Builder:
         self.builds += 1
         if self.failure is not None:
             raise self.failure
-        made = {file: file.encode() for file in linux_ffa.MODULES}
+        made = {file: file.encode() for file in self.made}
         made["ffa_test.ko"] += module[f"{name}/ffa_test.c"]
         return Kernel("6.12.1", b"IMAGE %d" % self.builds, b"ffffffc080000000 T _text\n", made)
 
@@ -158,6 +159,13 @@ def test_two_builds_at_once_are_one_too_many(builder: Builder) -> None:
         with pytest.raises(FetchError, match=r"being built already; see .*linux-ffa\.log"):
             linux_ffa.build()
     linux_ffa.build()
+
+
+def test_a_kernel_without_the_driver_is_refused(builder: Builder) -> None:
+    builder.made = ("ffa_test.ko",)
+    with pytest.raises(FetchError, match=r"linux-source-6.12 6.12.1: expected it to have ffa-core.ko, ffa-module.ko"):
+        linux_ffa.build()
+    assert linux_ffa.installed() is None
 
 
 def test_missing_tools_are_told_before_anything_is_downloaded(
