@@ -21,8 +21,6 @@ _LONGEST_SLICE = 200_000
 """Cycles without looking at a stop request: a few milliseconds of the host, at most ten where code is new."""
 _LOCKSTEP = 20_000
 """Cycles that one physical core may run ahead of another."""
-_SPIN_GRAIN = 50_000
-"""Cycles between two looks at whether a vCPU only spins."""
 _WAKE_FRACTION = 100
 """A vCPU that wakes another one on its core keeps running for this part of a time slice."""
 NO_LIMIT: Final = 1 << 63
@@ -234,32 +232,10 @@ class Hypervisor:
 
     def _choose(self, pcore: PhysicalCore) -> Vcpu | None:
         """The current vCPU while its time slice lasts, else the next runnable one."""
-        current = pcore.current
-        within = current is not None and current.runnable and pcore.cycles < pcore.slice_end
-        if within and pcore.held in (None, current) and not self._wastes_time(pcore):
-            return current
-        chosen = pcore.pick()
-        if chosen is not None:
-            if chosen is not current:
-                self._switch(pcore, chosen)
-            if pcore.held is None:
-                pcore.slice_end = pcore.cycles + self._slice
-                pcore.spin_check = pcore.cycles + _SPIN_GRAIN
+        chosen = pcore.choose(self._slice)
+        if chosen is not None and chosen is not pcore.current:
+            self._switch(pcore, chosen)
         return chosen
-
-    @staticmethod
-    def _wastes_time(pcore: PhysicalCore) -> bool:
-        """Whether the current vCPU waits in a loop for what another one here must do.
-
-        The engine cannot trap WFE, so it is looked for now and then. Without it a fair lock costs a time slice for
-        each time it changes hands.
-        """
-        current = pcore.current
-        if current is None or pcore.held is not None or pcore.cycles < pcore.spin_check or not pcore.contended(current):
-            return False
-        pcore.spin_check = pcore.cycles + _SPIN_GRAIN
-        current.vm.load(current)
-        return current.vm.core.spins()
 
     def _switch(self, pcore: PhysicalCore, vcpu: Vcpu) -> None:
         if pcore.current is not None and pcore.current.state is VcpuState.RUNNING:
