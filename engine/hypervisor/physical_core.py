@@ -96,7 +96,7 @@ class PhysicalCore:
         return None
 
     def choose(self, time_slice: int) -> Vcpu | None:
-        """Who runs next: the current vCPU while its slice (in cycles) lasts and it does not waste it, or another one."""
+        """Who runs next: the current vCPU while its slice (in cycles) lasts and is not wasted, or another one."""
         current = self.current
         within = current is not None and current.runnable and self.cycles < self.slice_end
         if within and self.held in (None, current) and not self._wasted():
