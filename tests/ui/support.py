@@ -70,6 +70,16 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
         await settle(pilot)
 
 
+def keys(*names: str) -> Callable[[Pilot[None]], object]:
+    """Press these once the app has come to rest: what a snapshot is taken after."""
+
+    async def run(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        await press(pilot, *names)
+
+    return run
+
+
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 10) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(seconds):
