@@ -17,6 +17,8 @@ SECOND = 500_000_000
 """Cycles of a virtual second with the default eight instructions a tick."""
 
 Advance = Callable[[Machine], object]
+Compare = Callable[..., bool]
+"""Pytest-textual-snapshot's `snap_compare`."""
 
 
 def booted(machine: Machine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from hvtui.widgets.devices import DevicesPage
 from hvtui.widgets.interrupts import InterruptsPage
 from tests.support.machines import Guest, machine_config
 from tests.support.net_guest import answering, sending
-from tests.ui.support import keys, press, settle, still, ticking
+from tests.ui.support import Compare, keys, press, settle, still, ticking
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 A, B = bytes.fromhex("525400000001"), bytes.fromhex("525400000002")
-Compare = Callable[..., bool]
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ import pytest
 
 from engine.machine import Machine
 from hvtui.app import HvtuiApp
-from tests.ui.support import booted, keys, still, ticking
+from tests.ui.support import Compare, booted, keys, still, ticking
 
 SIZES = ((80, 24), (120, 40), (200, 60))
-Compare = Callable[..., bool]
 Advance = Callable[[Machine], object]
 
 
