@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
-from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
+from engine.events import Blocked, Event, EventRing, Interrupt, Switch, VmState
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
@@ -56,12 +56,10 @@ class Hypervisor:
         self._latest_tick = 0
         self.stop_requested = False
         """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
-        self.stop_after_trap = False
-        """Return from `advance` as soon as a guest trapped to EL2, with `trapped` set."""
+        self.halted = ""
+        """What somebody waited for has come, in words; "" if not. Whoever lets guests go on clears it."""
         self.interrupt_call: Callable[[Vcpu], None] = lambda _vcpu: None
         """Called when an interrupt becomes pending for a vCPU that waits for the answer to an FF-A call."""
-        self.trapped = ""
-        """The trap that `stop_after_trap` stopped at, "" if none."""
 
     def add_vm(self, vm: Partition) -> None:
         """Place a VM's vCPUs on their cores."""
@@ -138,6 +136,12 @@ class Hypervisor:
             others = (self._next_time(other) for other in self.cores if other is not pcore)
             self._horizon = min(others, default=NO_LIMIT) + _LOCKSTEP
         return pcore
+
+    def halt(self, why: str) -> None:
+        """Return from `advance` at the next boundary: what somebody waits for has come. The first reason counts."""
+        self.halted = self.halted or why
+        self.stop_requested = True
+        self._end_slice()
 
     def step(self, vcpu: Vcpu) -> None:
         """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be.
@@ -361,23 +365,14 @@ class Hypervisor:
 
     # --- from the traps --------------------------------------------------------------------------------
 
-    def after_trap(self, vcpu: Vcpu, taken: bool) -> None:
-        """The end of every exception handler, still inside the slice; `taken` when EL2 took the exception."""
-        if taken and self.stop_after_trap:
-            self.stop_requested = True
-            self.trapped = self._newest_trap()
+    def after_trap(self, vcpu: Vcpu) -> None:
+        """The end of every exception handler, still inside the slice."""
         if self.stop_requested:
             vcpu.vm.core.stop()
         if vcpu.interrupts_changed and vcpu.state is VcpuState.RUNNING:
             self._refresh_interrupts(vcpu)
             if vcpu.vm.next_look(vcpu, vcpu.pcore.now) is not None:
                 vcpu.vm.core.stop()  # the slice was measured without it
-
-    def _newest_trap(self) -> str:
-        """The trap just served; its handler may have emitted a few events after it."""
-        _, recent = self.events.window(0, 16)
-        traps = [f"{event.vm}/{event.vcpu} {event.what}" for event in recent if isinstance(event, Trap)]
-        return traps[-1] if traps else ""
 
     def wait_for_interrupt(self, vcpu: Vcpu, why: str) -> None:
         """WFI: give the core away unless an interrupt is already there."""
