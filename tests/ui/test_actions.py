@@ -123,7 +123,7 @@ async def test_u_runs_to_the_next_interrupt() -> None:
 async def test_u_runs_to_a_time() -> None:
     async with running(still(booted)) as (app, pilot):
         await press(pilot, "u")
-        await pilot.press("plus", *"0.25", "enter")
+        await pilot.press("plus_sign", *"0.25", "enter")
         await until(pilot, lambda: app.board.frame is not None and app.board.frame.view.nanoseconds == 750_000_000)
         await settle(pilot)
         assert app.board.frame is not None
