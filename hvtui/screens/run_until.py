@@ -56,7 +56,7 @@ class RunUntil(Dialog[Goal | int]):
             )
             with Horizontal(classes="fields"):
                 yield Label("time")
-                field = Input(id="time", placeholder="2.5 or +0.1", compact=True, max_length=21)
+                field = Input(id="time", placeholder="2.5 or +0.1", compact=True, max_length=21, select_on_focus=False)
                 field.cursor_blink = False
                 yield field
                 yield Label("", id="meaning", markup=False)
