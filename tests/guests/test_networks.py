@@ -111,7 +111,7 @@ def _copy(held: int) -> tuple[str, int]:
     # IRQ from the current EL with SP_ELx, and from a lower EL (Arm ARM D1.3.1).
     points = [two.control.add_breakpoint("vm0", vectors + offset) for offset in (0x280, 0x480)] if held else []
     for _ in range(held):
-        stopped = two.control.run_to_breakpoint(end)
+        stopped = two.control.run_on(end)
         if not stopped:
             break
         place = re.fullmatch(r"breakpoint (\d): vm0/(\d) at 0x([0-9a-f]+)", stopped)
