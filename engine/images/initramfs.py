@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.images import cpio
 from engine.paths import machines_dir
 
-_DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "sbin", "sys", "tmp", "var")
+_DIRECTORIES = ("bin", "dev", "etc", "mnt", "proc", "root", "sbin", "sys", "tmp", "var")
 _SYSTEM_APPLETS = ("halt", "init", "poweroff", "reboot")
 """Links in /sbin; every other applet is a link in /bin."""
 

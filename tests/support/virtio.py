@@ -21,7 +21,7 @@ class FlatMemory:
     """RAM at [BASE, BASE + SIZE). Pages in `denied` may not be touched, those in `frozen` not written."""
 
     def __init__(self) -> None:
-        self.data = bytearray(SIZE)
+        self.data: bytearray | memoryview = bytearray(SIZE)
         self.denied: set[int] = set()
         self.frozen: set[int] = set()
         self.settled = 0

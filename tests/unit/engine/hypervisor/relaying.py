@@ -36,7 +36,7 @@ SENDS = {Kind.SHARE: Function.MEM_SHARE_32, Kind.LEND: Function.MEM_LEND_32, Kin
 class Relaying:
     """A machine of `count` VMs; VM n has id n from 1 and RAM at `ram(n)`, in another order on the board.
 
-    `places` says otherwise: RAM's IPA and physical address of each VM.
+    `places` says otherwise: RAM's IPA and physical address of each VM. `vm` adds to each.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Relaying:
         vcpus: int = 1,
         places: Sequence[tuple[int, int]] = (),
         digest: bool = True,
+        vm: dict[str, Any] | None = None,
         **ffa: Any,
     ) -> None:
         apart = [(RAM_BASE + n * STRIDE, 0x4000_0000 + (count - 1 - n) * RAM_SIZE) for n in range(count)]
@@ -61,6 +62,7 @@ class Relaying:
                 "ram_base": ram_base,
                 "ram_size": RAM_SIZE,
                 "base_pa": base_pa,
+                **(vm or {}),
             }
             for n, (ram_base, base_pa) in enumerate(self.places)
         ]
