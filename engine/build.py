@@ -22,6 +22,7 @@ from engine.config import FfaSection, MachineConfig, VmConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.debug.breakpoints import Breakpoints
+from engine.debug.goals import Goals
 from engine.events import BootStage, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_secure import SecureClient
@@ -53,6 +54,7 @@ class System:
     events: EventRing
     vms: Sequence[Vm]
     breakpoints: Breakpoints
+    goals: Goals
     ffa: FfaProxy | None = None
     """The FF-A relayer, where the machine has one."""
     secure: SecureWorld | None = None
@@ -240,6 +242,7 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
         events=builder.events,
         vms=builder.vms,
         breakpoints=Breakpoints(builder.hypervisor),
+        goals=Goals(builder.events, builder.hypervisor),
         ffa=builder.ffa,
         secure=builder.secure,
         networks=tuple(builder.networks.values()),

@@ -13,6 +13,7 @@ from engine.board.network.cable import Cable
 from engine.build import System
 from engine.console import Console
 from engine.debug.breakpoints import Breakpoint
+from engine.debug.goals import Goal
 from engine.errors import MachineError
 from engine.events import HostInput
 from engine.hypervisor.hypervisor import NO_LIMIT
@@ -85,12 +86,15 @@ class Control:
             numbers = ", ".join(str(each.number) for each in self.system.breakpoints) or "none"
             raise ControlError(f"there is no breakpoint {number} (set: {numbers})") from None
 
-    def run_to_breakpoint(self, until: int) -> str:
-        """Run until a breakpoint is reached, or to a virtual time in cycles; which one, or ""."""
-        self.system.breakpoints.stopped_at = ""
-        self.system.hypervisor.stop_requested = False
+    def run_on(self, until: int, goal: Goal | None = None) -> str:
+        """Run until a breakpoint or a goal is reached, or to a virtual time in cycles; what was reached, or ""."""
+        hypervisor = self.system.hypervisor
+        hypervisor.halted, hypervisor.stop_requested = "", False
+        self.system.goals.set(goal)
         self.advance(until)
-        return self.system.breakpoints.stopped_at
+        self.system.goals.set(None)
+        hypervisor.stop_requested = False
+        return hypervisor.halted
 
     # --- input -----------------------------------------------------------------------------------
 

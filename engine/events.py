@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -188,6 +188,8 @@ class EventRing:
         self._heaviest = heaviest
         self._hash = hashlib.sha256() if digest else None
         self._encode = msgspec.msgpack.Encoder().encode
+        self.watch: Callable[[Event], None] | None = None
+        """Called with every event as it happens."""
         self.total = 0
         """Number of events ever emitted."""
 
@@ -199,6 +201,8 @@ class EventRing:
             self._hash.update(self._encode(event))
         if weight:
             self._make_room(weight)
+        if self.watch is not None:
+            self.watch(event)
 
     def _make_room(self, weight: int) -> None:
         """The newest event carries `weight` bytes: the oldest ones go where that is too much."""

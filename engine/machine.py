@@ -20,6 +20,7 @@ from engine.build import System, build
 from engine.config import MachineConfig
 from engine.control import Control
 from engine.debug.breakpoints import Breakpoint
+from engine.debug.goals import Goal
 from engine.events import Event
 from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
@@ -84,6 +85,8 @@ class Machine:
         self._closing = threading.Event()
         self._state = RunState.PAUSED
         self._detail = "powered on"
+        self._limit = NO_LIMIT
+        """Virtual time to pause at, in cycles."""
         self.failure = ""
         """Traceback of the error that ended the engine thread's running, else ""."""
         self._thread = threading.Thread(target=self._loop, name=f"machine {config.name}", daemon=True)
@@ -126,11 +129,15 @@ class Machine:
         return self.ask(lambda _: self._halt("paused"))
 
     def resume(self) -> Future[None]:
-        return self.ask(lambda _: self._resume(False))
+        return self.ask(lambda _: self._resume())
 
-    def run_to_trap(self) -> Future[None]:
-        """Run until a guest next traps to EL2, then pause."""
-        return self.ask(lambda _: self._resume(True))
+    def run_to(self, goal: Goal) -> Future[None]:
+        """Run to the next event of a kind, then pause."""
+        return self.ask(lambda _: self._resume(goal))
+
+    def run_to_time(self, nanoseconds: int) -> Future[None]:
+        """Run to a virtual time, then pause; at once where that has passed."""
+        return self.ask(lambda _: self._resume(limit=self._hypervisor.cycles_of_ns(nanoseconds)))
 
     def step(self, vm: str, vcpu: int) -> Future[None]:
         """Pause, and execute one instruction of one vCPU. Fails with ControlError when it cannot run."""
@@ -183,15 +190,17 @@ class Machine:
     def _halt(self, detail: str) -> None:
         if self._state is RunState.RUNNING:
             self._state, self._detail = RunState.PAUSED, detail
-        self._hypervisor.stop_after_trap = False
+        self._system.goals.set(None)
+        self._limit = NO_LIMIT
 
-    def _resume(self, to_trap: bool) -> None:
+    def _resume(self, goal: Goal | None = None, limit: int = NO_LIMIT) -> None:
+        """Let guests go on, to the next event of a kind or to a virtual time (cycles)."""
         if self._state is RunState.PAUSED:
             self._state, self._detail = RunState.RUNNING, ""
             self._pacer.rebase()
         if self._state is RunState.RUNNING:
-            self._hypervisor.stop_after_trap, self._hypervisor.trapped = to_trap, ""
-            self._system.breakpoints.stopped_at = ""
+            self._hypervisor.halted, self._limit = "", limit
+            self._system.goals.set(goal)
 
     def _step(self, control: Control, vm: str, vcpu: int) -> None:
         if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -234,15 +243,15 @@ class Machine:
         until = NO_LIMIT
         if self._pace is Pace.REAL:
             until = hypervisor.cycles_of_ns(self._pacer.allowed_ns())
-        traps = hypervisor.stop_after_trap
+        until = min(until, self._limit)
         self.control.receive_frames()
         hypervisor.advance(min(until, self._next_listening()))
         if hypervisor.finished:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
-        elif self._system.breakpoints.stopped_at:
-            self._halt(self._system.breakpoints.stopped_at)
-        elif traps and hypervisor.trapped:
-            self._halt(f"trap: {hypervisor.trapped}")
+        elif hypervisor.halted:
+            self._halt(hypervisor.halted)
+        elif hypervisor.now >= self._limit:
+            self._halt("the time has come")
         elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:
             self._serve(block=True, timeout=self._longest_nap if self._system.host_links else None)
         elif hypervisor.now >= until:

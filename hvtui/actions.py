@@ -66,6 +66,14 @@ ACTIONS: tuple[Action, ...] = (
         hint="trap",
     ),
     Action(
+        "run_until",
+        ("u",),
+        "Run until",
+        "Run to the next trap, FF-A call, interrupt or world switch, or to a virtual time, then pause there.",
+        "u 2.5 enter: to 2.5 seconds after power-on",
+        Scope.MACHINE,
+    ),
+    Action(
         "inject",
         ("i",),
         "Inject an interrupt",

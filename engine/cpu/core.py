@@ -213,12 +213,13 @@ class Core:
 
     def spins(self) -> bool:
         """Whether a WFE or YIELD is within a few instructions of PC, as it is in a loop that waits for somebody."""
-        pc = self.state.pc
-        physical = self.translate(pc, execute=True)
-        if physical is None:
+        pc = self.state.pc & -4
+        first = max(pc - _SPIN_WINDOW, pc & -PAGE)
+        size = min(pc + _SPIN_WINDOW + 4, (pc & -PAGE) + PAGE) - first
+        physical = self.translate(first, execute=True)
+        if physical is None or not self._memory.contains(physical, size):
             return False
-        before, after = min(_SPIN_WINDOW, pc % PAGE), min(_SPIN_WINDOW + 4, PAGE - pc % PAGE)
-        code = memoryview(self._memory.read(physical - before, before + after)).cast("I")
+        code = memoryview(self._memory.read(physical, size)).cast("I")
         return _WFE in code or _YIELD in code
 
     def write_physical(self, address: int, data: bytes) -> None:

@@ -32,8 +32,6 @@ class Breakpoints:
         self._last = 0
         self._reported: tuple[Vcpu, int] | None = None
         """Who was stopped last, and how many instructions it had executed: it may go on from there."""
-        self.stopped_at = ""
-        """What made the machine stop, e.g. `breakpoint 1: vm0/0 at 0x40080000`; "" if nothing did."""
         self.muted = False
         """No vCPU stops now: it is stepped."""
 
@@ -71,6 +69,5 @@ class Breakpoints:
             if owner is partition and found.address == address:
                 found.hits += 1
                 first = first or found.number
-        self.stopped_at = f"breakpoint {first}: {partition.name}/{vcpu.index} at {address:#x}"
-        self._hypervisor.stop_requested = True
+        self._hypervisor.halt(f"breakpoint {first}: {partition.name}/{vcpu.index} at {address:#x}")
         return True

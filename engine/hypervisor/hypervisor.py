@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from engine.config import MachineConfig
 from engine.cpu.timer import NS_PER_TICK
-from engine.events import Blocked, Event, EventRing, Interrupt, Switch, Trap, VmState
+from engine.events import Blocked, Event, EventRing, Interrupt, Switch, VmState
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
@@ -21,8 +21,6 @@ _LONGEST_SLICE = 200_000
 """Cycles without looking at a stop request: a few milliseconds of the host, at most ten where code is new."""
 _LOCKSTEP = 20_000
 """Cycles that one physical core may run ahead of another."""
-_SPIN_GRAIN = 50_000
-"""Cycles between two looks at whether a vCPU only spins."""
 _WAKE_FRACTION = 100
 """A vCPU that wakes another one on its core keeps running for this part of a time slice."""
 NO_LIMIT: Final = 1 << 63
@@ -58,12 +56,10 @@ class Hypervisor:
         self._latest_tick = 0
         self.stop_requested = False
         """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
-        self.stop_after_trap = False
-        """Return from `advance` as soon as a guest trapped to EL2, with `trapped` set."""
+        self.halted = ""
+        """What somebody waited for has come, in words; "" if not. Whoever lets guests go on clears it."""
         self.interrupt_call: Callable[[Vcpu], None] = lambda _vcpu: None
         """Called when an interrupt becomes pending for a vCPU that waits for the answer to an FF-A call."""
-        self.trapped = ""
-        """The trap that `stop_after_trap` stopped at, "" if none."""
 
     def add_vm(self, vm: Partition) -> None:
         """Place a VM's vCPUs on their cores."""
@@ -140,6 +136,12 @@ class Hypervisor:
             others = (self._next_time(other) for other in self.cores if other is not pcore)
             self._horizon = min(others, default=NO_LIMIT) + _LOCKSTEP
         return pcore
+
+    def halt(self, why: str) -> None:
+        """Return from `advance` at the next boundary: what somebody waits for has come. The first reason counts."""
+        self.halted = self.halted or why
+        self.stop_requested = True
+        self._end_slice()
 
     def step(self, vcpu: Vcpu) -> None:
         """Run exactly one instruction of a runnable vCPU, giving it its physical core if need be.
@@ -234,32 +236,10 @@ class Hypervisor:
 
     def _choose(self, pcore: PhysicalCore) -> Vcpu | None:
         """The current vCPU while its time slice lasts, else the next runnable one."""
-        current = pcore.current
-        within = current is not None and current.runnable and pcore.cycles < pcore.slice_end
-        if within and pcore.held in (None, current) and not self._wastes_time(pcore):
-            return current
-        chosen = pcore.pick()
-        if chosen is not None:
-            if chosen is not current:
-                self._switch(pcore, chosen)
-            if pcore.held is None:
-                pcore.slice_end = pcore.cycles + self._slice
-                pcore.spin_check = pcore.cycles + _SPIN_GRAIN
+        chosen = pcore.choose(self._slice)
+        if chosen is not None and chosen is not pcore.current:
+            self._switch(pcore, chosen)
         return chosen
-
-    @staticmethod
-    def _wastes_time(pcore: PhysicalCore) -> bool:
-        """Whether the current vCPU waits in a loop for what another one here must do.
-
-        The engine cannot trap WFE, so it is looked for now and then. Without it a fair lock costs a time slice for
-        each time it changes hands.
-        """
-        current = pcore.current
-        if current is None or pcore.held is not None or pcore.cycles < pcore.spin_check or not pcore.contended(current):
-            return False
-        pcore.spin_check = pcore.cycles + _SPIN_GRAIN
-        current.vm.load(current)
-        return current.vm.core.spins()
 
     def _switch(self, pcore: PhysicalCore, vcpu: Vcpu) -> None:
         if pcore.current is not None and pcore.current.state is VcpuState.RUNNING:
@@ -385,23 +365,14 @@ class Hypervisor:
 
     # --- from the traps --------------------------------------------------------------------------------
 
-    def after_trap(self, vcpu: Vcpu, taken: bool) -> None:
-        """The end of every exception handler, still inside the slice; `taken` when EL2 took the exception."""
-        if taken and self.stop_after_trap:
-            self.stop_requested = True
-            self.trapped = self._newest_trap()
+    def after_trap(self, vcpu: Vcpu) -> None:
+        """The end of every exception handler, still inside the slice."""
         if self.stop_requested:
             vcpu.vm.core.stop()
         if vcpu.interrupts_changed and vcpu.state is VcpuState.RUNNING:
             self._refresh_interrupts(vcpu)
             if vcpu.vm.next_look(vcpu, vcpu.pcore.now) is not None:
                 vcpu.vm.core.stop()  # the slice was measured without it
-
-    def _newest_trap(self) -> str:
-        """The trap just served; its handler may have emitted a few events after it."""
-        _, recent = self.events.window(0, 16)
-        traps = [f"{event.vm}/{event.vcpu} {event.what}" for event in recent if isinstance(event, Trap)]
-        return traps[-1] if traps else ""
 
     def wait_for_interrupt(self, vcpu: Vcpu, why: str) -> None:
         """WFI: give the core away unless an interrupt is already there."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.arch import sysreg
-from engine.arch.psci import NOT_SUPPORTED_32, SMC64, function_name
+from engine.arch.psci import function_name
 from engine.events import ExceptionInjected, Trap
 from engine.ffa import abi
 from engine.hypervisor.emulated_sysregs import GicRegisters, emulate
@@ -68,12 +68,15 @@ class TrapBase:
         self._hypervisor.events.emit(event)
 
     def _call(self, vcpu: Vcpu, ec: int, kind: str, esr: int) -> None:
-        """An SMCCC call: fast calls have immediate 0 (DEN0028 2.9), everything unknown answers -1."""
+        """An SMCCC call: fast calls have immediate 0 (DEN0028 2.9), everything unknown answers -1.
+
+        All of x0 is -1 also where only w0 is the result (DEN0028 5.2): Linux's FF-A driver compares the whole of it.
+        """
         x = self._vm.core.state.x
         fid = x[0] & 0xFFFF_FFFF
         self._report(vcpu, ec, kind, fid, fid)
         if esr & 0xFFFF or not self._serve(vcpu, kind == "HVC"):
-            x[0] = MASK64 if fid & SMC64 else NOT_SUPPORTED_32
+            x[0] = MASK64
 
     def _emulated(self, vcpu: Vcpu, ec: int, lowest_el: int) -> bool:
         """Carry out an access to a system register that is UNDEFINED for the model and ours; False for any other."""

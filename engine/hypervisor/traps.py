@@ -55,7 +55,6 @@ class GuestTraps(TrapBase):
         record = self._vm.core.exception
         esr = record.esr or self._lost_syndrome()
         ec = esr >> syndromes.EC_SHIFT
-        exits = vcpu.exits
         if not self._vm.hcr & HCR_TDZ:
             vcpu.interrupts_changed = True
         if vcpu.registers.aarch32:
@@ -74,7 +73,7 @@ class GuestTraps(TrapBase):
                 handler(vcpu, esr)
             elif not self._fails(esr, self._vm.core.state.pc):
                 self._inject_undefined(vcpu)
-        self._hypervisor.after_trap(vcpu, vcpu.exits != exits)
+        self._hypervisor.after_trap(vcpu)
 
     def _lost_syndrome(self) -> int:
         """The engine forgets the syndrome of MSR DAIFSet/DAIFClr at EL0 while SCTLR_EL1.UMA is clear; work it out."""

@@ -49,7 +49,7 @@ class Kernel(NamedTuple):
     symbols: bytes
     """System.map."""
     modules: Mapping[str, bytes]
-    """By file name."""
+    """Its own and the one built for it, by file name."""
 
 
 class BuildError(FetchError):
@@ -77,12 +77,12 @@ def build(archive: Path, config: bytes, module: Mapping[str, bytes], name: str, 
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_bytes(data)
     builder.make(f"M={work / name}", "modules")
-    made = sorted((work / name).glob("*.ko"))
+    made = [*builder.output.rglob("*.ko"), *(work / name).glob("*.ko")]
     return Kernel(
         release=(builder.output / "include/config/kernel.release").read_text().strip(),
         image=(builder.output / "arch/arm64/boot/Image").read_bytes(),
         symbols=(builder.output / "System.map").read_bytes(),
-        modules={path.name: path.read_bytes() for path in made},
+        modules={path.name: path.read_bytes() for path in sorted(made)},
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -24,7 +24,8 @@ SOURCE = "linux-source-6.12"
 """The package that is built where it can be had; the newest of the names below where it cannot."""
 _SOURCES = re.compile(r"linux-source-6\.(\d+)")
 _ARCHIVE = re.compile(r"usr/src/linux-source-[0-9.]+\.tar\.xz")
-MODULE = "ffa_test.ko"
+MODULES = ("ffa-core.ko", "ffa-module.ko", "ffa_test.ko")
+"""Linux's FF-A bus and driver, and the checks, in the order in which they can be inserted."""
 _MODULE_DIRECTORY = "machines/linux/ffa_test"
 _MODULE_SOURCES = ("linux/ffa_test/Kbuild", "linux/ffa_test/ffa_test.c", "guests/sp/commands.h")
 _RUN_AT_START = {"rc": "etc/rc", "init.android": "init.android"}
@@ -82,11 +83,11 @@ def recipe() -> Recipe:
     return Recipe((machines / "linux/ffa/config").read_bytes(), module)
 
 
-def ramdisk(busybox: bytes, module: bytes) -> bytes:
-    """The initial RAM disk: that of the other Linux guests, with the module and what starts it."""
+def ramdisk(busybox: bytes, modules: Mapping[str, bytes]) -> bytes:
+    """The initial RAM disk: that of the other Linux guests, with MODULES and what inserts them."""
     scripts = machines_dir() / "linux/ffa"
     added = [cpio.file(place, (scripts / name).read_bytes(), executable=True) for name, place in _RUN_AT_START.items()]
-    added += [cpio.directory("lib"), cpio.file(f"lib/{MODULE}", module)]
+    added += [cpio.directory("lib"), *(cpio.file(f"lib/{name}", modules[name]) for name in MODULES)]
     return initramfs.build(busybox, more=cpio.write(added))
 
 
@@ -104,7 +105,8 @@ def build(progress: Progress = lambda _: None, force: bool = False) -> Manifest:
 
 
 def _refresh(manifest: Manifest, progress: Progress) -> Manifest:
-    data = ramdisk((cache() / "busybox").read_bytes(), (cache() / MODULE).read_bytes())
+    modules = {name: (cache() / name).read_bytes() for name in MODULES}
+    data = ramdisk((cache() / "busybox").read_bytes(), modules)
     refreshed = cached.replace(cache(), manifest, "initramfs.cpio.gz", data)
     if refreshed is not manifest:
         progress("made the initial RAM disk again")
@@ -120,13 +122,14 @@ def _build(wanted: Recipe, progress: Progress) -> Manifest:
         progress(f"building {source}, which takes some minutes; {log()} has what is said meanwhile")
         archive = work / "source.tar.xz"
         made = kernel_build.build(archive, wanted.config, wanted.module, _MODULE_DIRECTORY, work, stream)
-        module = made.modules[MODULE]
+        if lacking := set(MODULES) - made.modules.keys():
+            raise FetchError(f"{source}: expected it to have {', '.join(sorted(lacking))}")
         contents = {
             "Image": Content(made.image, str(source)),
             "System.map": Content(made.symbols, str(source)),
-            MODULE: Content(module, NAME),
+            **{name: Content(made.modules[name], str(source)) for name in MODULES},
             "busybox": busybox,
-            "initramfs.cpio.gz": Content(ramdisk(busybox.data, module), busybox.origin),
+            "initramfs.cpio.gz": Content(ramdisk(busybox.data, made.modules), busybox.origin),
         }
         return cached.install(cache(), made.release, contents, wanted.digest)
 

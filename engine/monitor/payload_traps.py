@@ -40,7 +40,7 @@ class PayloadTraps(TrapBase):
     def on_exception(self, _number: int) -> None:
         vcpu = self._loaded()
         core, record = self._vm.core, self._vm.core.exception
-        esr, exits = record.esr, vcpu.exits
+        esr = record.esr
         ec = esr >> syndromes.EC_SHIFT
         if core.state.aarch32:
             self._crash("entered AArch32 state, which this machine has not")
@@ -51,7 +51,7 @@ class PayloadTraps(TrapBase):
             self._to_monitor(vcpu, ec)
         else:
             self._deliver(vcpu, max(1, record.target_el), esr, record.far if ec in HAS_FAR else None)
-        self._hypervisor.after_trap(vcpu, vcpu.exits != exits)
+        self._hypervisor.after_trap(vcpu)
 
     def on_external_abort(self, physical: int) -> None:
         """No memory there: a device register, or nothing at all."""
@@ -61,7 +61,7 @@ class PayloadTraps(TrapBase):
         access = None if word is None else loadstore.decode(word)
         try:
             if access is not None and self._mmio.emulate(vcpu, access, physical):
-                self._hypervisor.after_trap(vcpu, True)
+                self._hypervisor.after_trap(vcpu)
                 return
             status = FaultStatus.EXTERNAL
         except MisalignedError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 from textual.widget import Widget
 
+from engine.debug.goals import Goal
 from engine.errors import MachineError
 from engine.machine import Machine
 from engine.views import RunState
@@ -17,6 +18,7 @@ from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
 from hvtui.screens.inject import Inject, Injection
+from hvtui.screens.run_until import RunUntil
 from hvtui.widgets.ffa import FfaPage
 
 if TYPE_CHECKING:
@@ -85,7 +87,23 @@ class BoardActions(Screen[None]):
 
     def action_run_to_trap(self) -> None:
         if self._can_run():
-            self.request(_run_to_trap)
+            self.request(lambda machine: _run_to(machine, Goal.TRAP))
+
+    def action_run_until(self) -> None:
+        if self._can_run() and self.frame is not None:
+            self.app.push_screen(RunUntil(self.frame.view.nanoseconds, self._goals()), self._run_until)
+
+    def _goals(self) -> list[Goal]:
+        """What may happen on this machine."""
+        config = self.machine.config
+        there = {Goal.FFA: config.has_ffa, Goal.WORLD: config.secure is not None}
+        return [goal for goal in Goal if there.get(goal, True)]
+
+    def _run_until(self, chosen: Goal | int | None) -> None:
+        if isinstance(chosen, Goal):
+            self.request(lambda machine: _run_to(machine, chosen))
+        elif chosen is not None:
+            self.request(lambda machine: _run_to_time(machine, chosen))
 
     def action_inject(self) -> None:
         if self.frame is not None:
@@ -252,7 +270,12 @@ class BoardActions(Screen[None]):
         self.app.push_screen(Confirm("Quit hvtui? The machine stops, nothing is kept.", "Quit"), answered)
 
 
-def _run_to_trap(machine: Machine) -> Future[None]:
-    """From anywhere: a machine that runs is held first, or it would not stop at the trap."""
+def _run_to(machine: Machine, goal: Goal) -> Future[None]:
+    """From anywhere: a machine that runs is held first."""
     machine.pause()
-    return machine.run_to_trap()
+    return machine.run_to(goal)
+
+
+def _run_to_time(machine: Machine, nanoseconds: int) -> Future[None]:
+    machine.pause()
+    return machine.run_to_time(nanoseconds)

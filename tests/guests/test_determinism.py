@@ -13,6 +13,7 @@ import pytest
 from engine import config, paths
 from engine.board.memory_map import RAM_BASE
 from engine.config import MachineConfig
+from engine.debug.goals import Goal
 from engine.views import RunState, VcpuState
 from tests.support import assembler as a
 from tests.support.assembler import Program
@@ -134,9 +135,10 @@ def chopped(bench: Bench, until: int, progress: int, rng: random.Random) -> Benc
         elif way == 1:
             hypervisor.advance(min(until, hypervisor.now + rng.choice([1, 500, 10_000, 2_000_000])), progress)
         elif way == 2:
-            hypervisor.stop_after_trap = True
+            bench.system.goals.set(rng.choice(list(Goal)))
             hypervisor.advance(until, progress)
-            hypervisor.stop_after_trap = hypervisor.stop_requested = False
+            bench.system.goals.set(None)
+            hypervisor.stop_requested = False
         else:
             hypervisor.advance(until, min(progress, hypervisor.progress + rng.randrange(1, 200_000)))
         if rng.random() < 0.2:

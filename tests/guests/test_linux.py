@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine import config, paths
 from engine.config import MachineConfig
 from engine.views import VmRunState
-from tests.support.linux import LONGEST_MS, boot, needs_linux
+from tests.support.linux import LONGEST_MS, boot, linux_config, needs_linux
 
 pytestmark = needs_linux
 
@@ -38,3 +40,12 @@ def test_four_vcpus_are_all_there(machine: str) -> None:
     assert terminal.command("sleep 1; echo over") == ["over"]
     slept = terminal.bench.hypervisor.ns_of_cycles(terminal.bench.hypervisor.now - before) / 1e9
     assert 1 <= slept < 1.2
+
+
+def test_at_el2_it_has_guests_of_its_own(tmp_path: Path) -> None:
+    """Protected KVM under an unmodified kernel; its guest takes an interrupt through list registers."""
+    arguments = "earlycon=pl011,0x09000000 console=ttyAMA0 rdinit=/init kvm-arm.mode=protected"
+    [terminal] = boot(linux_config(tmp_path, {"el": 2, "vcpus": 2}, bootargs=arguments))
+    assert "CPU: All CPU(s) started at EL2" in terminal.log
+    assert "Protected nVHE mode initialized successfully" in terminal.log
+    assert terminal.command("kvm_hello") == ["?!", "kvm guest off, after its interrupt"]

@@ -17,6 +17,8 @@ SECOND = 500_000_000
 """Cycles of a virtual second with the default eight instructions a tick."""
 
 Advance = Callable[[Machine], object]
+Compare = Callable[..., bool]
+"""Pytest-textual-snapshot's `snap_compare`."""
 
 
 def booted(machine: Machine) -> None:
@@ -68,6 +70,16 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
         await settle(pilot)
+
+
+def keys(*names: str) -> Callable[[Pilot[None]], object]:
+    """Press these once the app has come to rest: what a snapshot is taken after."""
+
+    async def run(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        await press(pilot, *names)
+
+    return run
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.widgets import Label, OptionList
 
 from engine.views import RunState
 from hvtui.actions import ACTIONS, bindings, find, key_label
@@ -12,6 +13,7 @@ from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
 from hvtui.screens.inject import Inject
+from hvtui.screens.run_until import RunUntil, parse_time
 from hvtui.widgets.console import Console
 from tests.ui.support import booted, press, running, settle, still, ticking, until
 
@@ -101,6 +103,54 @@ async def test_i_injects_what_is_picked() -> None:
         await press(pilot, "i", "down", "down", "down", "down", "down", "enter")
         assert on_board(app)
         assert "is pending in vm0" in app.board.status.notice
+
+
+async def test_u_runs_to_the_next_interrupt() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "u")
+        assert isinstance(app.screen, RunUntil)
+        assert [str(option.prompt) for option in app.screen.query_one(OptionList).options] == [
+            "the next trap",
+            "the next interrupt",
+        ]
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: app.board.bridge.state is RunState.PAUSED and app.board.frame is not None)
+        await settle(pilot)
+        assert app.board.frame is not None
+        assert app.board.frame.view.detail.startswith("interrupt: vm0/0 INTID 27")
+
+
+async def test_u_runs_to_a_time() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "u")
+        await pilot.press("plus_sign", *"0.25", "enter")
+        await until(pilot, lambda: app.board.frame is not None and app.board.frame.view.nanoseconds == 750_000_000)
+        await settle(pilot)
+        assert app.board.frame is not None
+        assert app.board.frame.view.detail == "the time has come"
+
+
+async def test_u_refuses_a_time_that_has_passed() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "u", "0", ".", "5", "enter")
+        assert isinstance(app.screen, RunUntil)
+        assert "that has passed" in str(app.screen.query_one("#meaning", Label).render())
+        await press(pilot, "escape")
+        assert on_board(app)
+
+
+@pytest.mark.parametrize(
+    ("typed", "moment"),
+    [("2.5", 2_500_000_000), ("+0.1", 1_100_000_000), ("1.000000001", 1_000_000_001), ("+.5", 1_500_000_000)],
+)
+def test_times(typed: str, moment: int) -> None:
+    assert parse_time(typed, 1_000_000_000) == moment
+
+
+@pytest.mark.parametrize("typed", ["", "x", "1.0000000001", "-1", "0.5", "1", "+", ".", "1e3", "12345678901"])
+def test_no_times(typed: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|passed"):
+        parse_time(typed, 1_000_000_000)
 
 
 async def test_r_resets_after_a_question() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
 from engine.machine import Machine
 from hvtui.app import HvtuiApp
@@ -15,11 +14,10 @@ from hvtui.widgets.devices import DevicesPage
 from hvtui.widgets.interrupts import InterruptsPage
 from tests.support.machines import Guest, machine_config
 from tests.support.net_guest import answering, sending
-from tests.ui.support import press, settle, still, ticking
+from tests.ui.support import Compare, keys, press, settle, still, ticking
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 A, B = bytes.fromhex("525400000001"), bytes.fromhex("525400000002")
-Compare = Callable[..., bool]
 
 
 @pytest.fixture
@@ -42,14 +40,6 @@ def ticks() -> Iterator[Machine]:
     machine = still(ticking)
     yield machine
     machine.close()
-
-
-def keys(*names: str) -> Callable[[Pilot[None]], object]:
-    async def run(pilot: Pilot[None]) -> None:
-        await settle(pilot)
-        await press(pilot, *names)
-
-    return run
 
 
 def devices(app: HvtuiApp) -> DevicesPage:

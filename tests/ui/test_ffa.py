@@ -21,8 +21,7 @@ from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.lines import LinesPane
 from hvtui.widgets.table import Table
 from tests.ui.ffa_machine import SHARED, TAG, ffa_machine, offered, retrieved, signalled
-from tests.ui.support import SECOND, press, running, settle, still, until
-from tests.ui.test_snapshots import Compare, keys
+from tests.ui.support import SECOND, Compare, keys, press, running, settle, still, until
 
 WIDTH = 118
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from textual.pilot import Pilot
 
 from engine.machine import Machine
 from hvtui.app import HvtuiApp
-from tests.ui.support import booted, press, settle, still, ticking
+from tests.ui.support import Compare, booted, keys, still, ticking
 
 SIZES = ((80, 24), (120, 40), (200, 60))
-Compare = Callable[..., bool]
 Advance = Callable[[Machine], object]
 
 
@@ -28,14 +26,6 @@ def open_app() -> Iterator[Callable[[Advance], HvtuiApp]]:
     yield make
     for machine in machines:
         machine.close()
-
-
-def keys(*names: str) -> Callable[[Pilot[None]], object]:
-    async def run(pilot: Pilot[None]) -> None:
-        await settle(pilot)
-        await press(pilot, *names)
-
-    return run
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

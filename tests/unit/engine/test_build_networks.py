@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.arch.psci import Function
@@ -89,6 +90,30 @@ def test_lost_frames_are_those_of_the_seed(tmp_path: Path) -> None:
     drops = port(lost, "vm0").drops[Drop.LOSS]
     assert 0 < drops < nic(lost).sent
     assert pair(tmp_path, loss_ppm=300_000).run(400_000).digest() == lost.digest()
+
+
+def test_another_seed_loses_other_frames(tmp_path: Path) -> None:
+    """The guests get no random numbers, so that nothing else differs."""
+    base = pair(tmp_path).system.config
+    networks = pair(tmp_path, loss_ppm=300_000).system.config.networks
+    machines = [Bench(msgspec.structs.replace(base, networks=networks, seed=seed)).run(400_000) for seed in (1, 1, 2)]
+    answers = [nic(bench).receiver.frames for bench in machines]
+    asked = [bench.system.vms[1].vcpus[0].registers.x[0] for bench in machines]
+    assert (answers[0], asked[0]) == (answers[1], asked[1])
+    assert (answers[0], asked[0]) != (answers[2], asked[2])
+
+
+@pytest.mark.parametrize(("more", "known"), [({}, 1), ({"ageing_s": 0.001}, 0)])
+def test_addresses_are_forgotten_in_time(tmp_path: Path, more: dict[str, Any], known: int) -> None:
+    bench = pair(tmp_path, pause=50_000_000, **more)
+    bench.control.plug("vm1", False)
+    seen = [len(bench.run_ms(ms).system.networks[0].view().stations) for ms in (0.5, 4)]
+    assert (nic(bench).sent, seen) == (1, [1, known])
+
+
+@pytest.mark.parametrize(("more", "known"), [({}, 2), ({"mac_table": 1}, 1)])
+def test_only_so_many_addresses_are_known(tmp_path: Path, more: dict[str, Any], known: int) -> None:
+    assert len(pair(tmp_path, **more).run_ms(2).system.networks[0].view().stations) == known
 
 
 @pytest.mark.parametrize("cores", [1, 2])

@@ -13,6 +13,7 @@ from engine.board.memory_map import RAM_BASE
 from engine.board.pl011 import HOST_QUEUE
 from engine.board.virtio.console import VirtioConsole
 from engine.control import LARGEST_SCREEN, ControlError
+from engine.debug.goals import Goal
 from engine.errors import MachineError
 from engine.events import ExceptionInjected, HostInput, Interrupt, Trap
 from engine.views import RunState, VcpuState, VmRunState
@@ -81,13 +82,10 @@ def test_a_vcpu_that_does_not_run_cannot_step(tmp_path: Path, program: Program, 
 def test_running_to_a_trap(tmp_path: Path) -> None:
     program = Program().set_register(SysReg.VBAR_EL1, RAM_BASE).emit(a.NOP, a.svc()).at(0x200)
     bench = tiny(tmp_path, program.emit(a.NOP, a.hvc(), a.NOP, a.WFI))
-    bench.hypervisor.stop_after_trap = True
-    bench.control.advance(1_000_000)
-    assert bench.hypervisor.trapped.startswith("vm0/0 HVC")
+    assert bench.control.run_on(1_000_000, Goal.TRAP).startswith("trap: vm0/0 HVC")
     assert bench.vcpu.registers.pc == RAM_BASE + 0x208
-    bench.hypervisor.stop_requested = False
-    bench.control.advance(1_000_000)
-    assert bench.hypervisor.trapped == "vm0/0 WFI"
+    assert bench.control.run_on(1_000_000, Goal.TRAP) == "trap: vm0/0 WFI"
+    assert bench.control.run_on(1_000_000, Goal.TRAP) == ""
 
 
 # --- input --------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from engine.arch.psci import Function
 from engine.build import build
 from engine.control import Control, ControlError
+from engine.debug.goals import Goal
 from engine.events import Trap
 from engine.machine import Machine, Pace
 from engine.views import MachineView, RunState
@@ -117,7 +118,7 @@ def test_a_step_pauses_and_executes_one_instruction(start: Start) -> None:
 
 def test_run_to_trap_stops_right_after_the_next_one(start: Start) -> None:
     machine = start(trapper(), running=False)
-    machine.run_to_trap().result(PATIENCE)
+    machine.run_to(Goal.TRAP).result(PATIENCE)
     seen = wait_for(machine, RunState.PAUSED)
     assert seen.detail == "trap: vm0/0 HVC VERSION"
     assert seen.vms[0].vcpus[0].exits == 1
@@ -126,9 +127,9 @@ def test_run_to_trap_stops_right_after_the_next_one(start: Start) -> None:
 def test_a_second_run_to_a_trap_waits_for_a_new_one(start: Start) -> None:
     """Requests that come meanwhile, such as a front end's look at it, do not end it."""
     machine = start(Program().call(Function.VERSION).label("x").emit(a.add(5, 5, 1)).b("x"), running=False)
-    machine.run_to_trap().result(PATIENCE)
+    machine.run_to(Goal.TRAP).result(PATIENCE)
     wait_for(machine, RunState.PAUSED)
-    machine.run_to_trap().result(PATIENCE)
+    machine.run_to(Goal.TRAP).result(PATIENCE)
     assert {view(machine).state for _ in range(10)} == {RunState.RUNNING}
 
 
@@ -145,7 +146,7 @@ def test_an_idle_machine_at_full_pace_still_takes_input(start: Start) -> None:
 
 def test_resume_after_run_to_trap_does_not_stop_again(start: Start) -> None:
     machine = start(trapper(), running=False)
-    machine.run_to_trap().result(PATIENCE)
+    machine.run_to(Goal.TRAP).result(PATIENCE)
     wait_for(machine, RunState.PAUSED)
     machine.resume().result(PATIENCE)
     exits = view(machine).vms[0].vcpus[0].exits
@@ -157,7 +158,7 @@ def test_resume_after_run_to_trap_does_not_stop_again(start: Start) -> None:
 
 def test_a_pause_ends_a_run_to_a_trap_that_never_comes(start: Start) -> None:
     machine = start(spin(), running=False)
-    machine.run_to_trap().result(PATIENCE)
+    machine.run_to(Goal.TRAP).result(PATIENCE)
     assert view(machine).state is RunState.RUNNING
     machine.pause().result(PATIENCE)
     assert view(machine).state is RunState.PAUSED
@@ -291,3 +292,14 @@ def test_pacing_and_pauses_do_not_change_the_trace(start: Start, pace: Pace) -> 
     again = Control(build(machine.config, digest=True))
     again.run_instructions(view(machine).instructions)
     assert again.digest() == machine.ask(Control.digest).result(PATIENCE)
+
+
+def test_running_to_a_time_stops_there(start: Start) -> None:
+    machine = start(spin(), running=False)
+    machine.run_to_time(3_000_000).result(PATIENCE)
+    seen = wait_for(machine, RunState.PAUSED)
+    assert (seen.detail, seen.nanoseconds) == ("the time has come", 3_000_000)
+    machine.run_to_time(1_000_000).result(PATIENCE)
+    assert wait_for(machine, RunState.PAUSED).nanoseconds == 3_000_000
+    machine.resume().result(PATIENCE)
+    assert view(machine).state is RunState.RUNNING

@@ -30,10 +30,10 @@ def test_it_stops_before_the_instruction_each_time_round(tmp_path: Path, chunk: 
     stops = []
     for _ in range(40):
         limit = hypervisor.progress + chunk
-        bench.system.breakpoints.stopped_at = ""
+        hypervisor.halted = ""
         hypervisor.stop_requested = False
         hypervisor.advance(NO_LIMIT, limit)
-        if bench.system.breakpoints.stopped_at:
+        if hypervisor.halted:
             registers = bench.vcpu.registers
             stops.append((hypervisor.progress, registers.pc - RAM_BASE, registers.x[1] - registers.x[2]))
     assert stops == [(1 + 4 * n, 4, 1) for n in range(len(stops))]
@@ -44,14 +44,14 @@ def test_hits_are_counted_and_a_removed_one_is_forgotten(tmp_path: Path) -> None
     bench = tiny(tmp_path, counting())
     first = bench.control.add_breakpoint("vm0", RAM_BASE)
     second = bench.control.add_breakpoint("vm0", RAM_BASE + 8)
-    stops = [bench.control.run_to_breakpoint(NO_LIMIT) for _ in range(4)]
+    stops = [bench.control.run_on(NO_LIMIT) for _ in range(4)]
     names = [f"breakpoint 1: vm0/0 at {RAM_BASE:#x}", f"breakpoint 2: vm0/0 at {RAM_BASE + 8:#x}"]
     assert stops == names * 2
     bench.control.remove_breakpoint(1)
-    assert bench.control.run_to_breakpoint(NO_LIMIT) == names[1]
+    assert bench.control.run_on(NO_LIMIT) == names[1]
     assert (first.hits, second.hits) == (2, 3)
     bench.control.remove_breakpoint(2)
-    assert bench.control.run_to_breakpoint(bench.system.hypervisor.now + 1000) == ""
+    assert bench.control.run_on(bench.system.hypervisor.now + 1000) == ""
     with pytest.raises(ControlError, match=r"^there is no breakpoint 2 \(set: none\)$"):
         bench.control.remove_breakpoint(2)
 
@@ -61,14 +61,14 @@ def test_a_step_goes_over_it(tmp_path: Path) -> None:
     bench.control.add_breakpoint("vm0", RAM_BASE)
     bench.control.step("vm0", 0)
     assert bench.vcpu.registers.pc == RAM_BASE + 4
-    assert bench.control.run_to_breakpoint(NO_LIMIT).startswith("breakpoint 1")
+    assert bench.control.run_on(NO_LIMIT).startswith("breakpoint 1")
     assert bench.vcpu.registers.x[1] == 1
 
 
 def test_only_its_own_partition_stops(tmp_path: Path) -> None:
     bench = tiny(tmp_path, Guest(counting()), Guest(counting()))
     bench.control.add_breakpoint("vm1", RAM_BASE + 4)
-    assert bench.control.run_to_breakpoint(NO_LIMIT) == f"breakpoint 1: vm1/0 at {RAM_BASE + 4:#x}"
+    assert bench.control.run_on(NO_LIMIT) == f"breakpoint 1: vm1/0 at {RAM_BASE + 4:#x}"
 
 
 @pytest.mark.parametrize("address", [-4, 2, 1 << 64])
@@ -87,7 +87,7 @@ def _run(breakpoints: bool) -> tuple[str, int]:
             address = vm.images.symbols.address("dispatch_irq")
             assert address is not None
             control.add_breakpoint(vm.name, address)
-    while control.run_to_breakpoint(end):
+    while control.run_on(end):
         held += 1
     return control.digest(), held
 

@@ -40,13 +40,13 @@ def answers(tmp_path: Path, *calls: Call, conduit: int = a.hvc(), vcpus: int = 2
 EXPECTED: dict[Call, int] = {
     (Function.VERSION,): 0x0001_0001,
     (Function.MIGRATE_INFO_TYPE,): 2,
-    (Function.MIGRATE, 0): w(Result.NOT_SUPPORTED),
-    (Function.MIGRATE_INFO_UP_CPU,): w(Result.NOT_SUPPORTED),
+    (Function.MIGRATE, 0): x(Result.NOT_SUPPORTED),
+    (Function.MIGRATE_INFO_UP_CPU,): x(Result.NOT_SUPPORTED),
     (Function.VERSION | SMC64,): x(Result.NOT_SUPPORTED),
     (Function.CPU_OFF | SMC64,): x(Result.NOT_SUPPORTED),
-    (0x8400_00FF,): w(Result.NOT_SUPPORTED),
+    (0x8400_00FF,): x(Result.NOT_SUPPORTED),
     (0xC400_00FF,): x(Result.NOT_SUPPORTED),
-    (0x1234_5678,): w(Result.NOT_SUPPORTED),
+    (0x1234_5678,): x(Result.NOT_SUPPORTED),
     (Function.AFFINITY_INFO, 0, 0): AffinityState.ON,
     (Function.AFFINITY_INFO, 1, 0): AffinityState.OFF,
     (Function.AFFINITY_INFO | SMC64, 1, 0): AffinityState.OFF,
@@ -107,7 +107,7 @@ def test_features_knows_what_is_there(tmp_path: Path, function: int) -> None:
 
 @pytest.mark.parametrize("conduit", [a.hvc(1), a.smc(0xFFFF)])
 def test_a_call_with_an_immediate_is_unknown(tmp_path: Path, conduit: int) -> None:
-    assert answers(tmp_path, (Function.VERSION,), conduit=conduit) == [w(-1)]
+    assert answers(tmp_path, (Function.VERSION,), conduit=conduit) == [x(-1)]
 
 
 def test_calls_leave_other_registers_alone(tmp_path: Path) -> None:

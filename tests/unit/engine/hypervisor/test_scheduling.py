@@ -274,3 +274,11 @@ def test_a_vcpu_that_only_spins_gives_way(tmp_path: Path, hint: int, rounds: int
 def test_a_vcpu_alone_may_spin(tmp_path: Path) -> None:
     bench = tiny(tmp_path, Program(WFE).loop()).run_ms(50)
     assert len(switches(bench)) == 1
+
+
+@pytest.mark.parametrize("pc", [RAM_BASE + 2, RAM_BASE + 0xFFE, RAM_BASE + 0x1000, 0x1000, 0x0900_0000, (1 << 64) - 2])
+def test_looking_for_a_spinning_vcpu_stands_any_pc(tmp_path: Path, pc: int) -> None:
+    bench = tiny(tmp_path, spin(), spin()).run(10)
+    bench.vm.load(bench.vcpu)
+    bench.vm.core.state.pc = pc
+    assert bench.vm.core.spins() is False

@@ -32,6 +32,7 @@ fi
 echo 6.12.1-test > $out/include/config/kernel.release
 echo IMAGE > $out/arch/arm64/boot/Image
 echo SYMBOLS > $out/System.map
+mkdir -p $out/drivers/x && echo OWN > $out/drivers/x/own.ko
 """
 CONFIG = b"# about\nCONFIG_SMP=y\n"
 MODULE = {"m/x/Kbuild": b"KBUILD", "m/y.h": b""}
@@ -61,7 +62,7 @@ def built(log: IO[bytes], config: bytes = CONFIG) -> Kernel:
 
 def test_what_is_built_is_read_back(log: IO[bytes]) -> None:
     kernel = built(log)
-    assert kernel == Kernel("6.12.1-test", b"IMAGE\n", b"SYMBOLS\n", {"made.ko": b"KBUILD"})
+    assert kernel == Kernel("6.12.1-test", b"IMAGE\n", b"SYMBOLS\n", {"made.ko": b"KBUILD", "own.ko": b"OWN\n"})
 
 
 def test_the_log_has_commands_and_what_they_said(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ class Builder:
         self.downloads: list[str] = []
         self.builds = 0
         self.failure: BaseException | None = None
+        self.made: tuple[str, ...] = linux_ffa.MODULES
 
     def update(self) -> str:
         return ""
@@ -53,7 +54,8 @@ class Builder:
         self.builds += 1
         if self.failure is not None:
             raise self.failure
-        made = {"ffa_test.ko": b"MODULE" + module[f"{name}/ffa_test.c"]}
+        made = {file: file.encode() for file in self.made}
+        made["ffa_test.ko"] += module[f"{name}/ffa_test.c"]
         return Kernel("6.12.1", b"IMAGE %d" % self.builds, b"ffffffc080000000 T _text\n", made)
 
 
@@ -73,7 +75,7 @@ def builder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Builder:
 def test_a_build_fills_the_cache(builder: Builder) -> None:
     manifest = linux_ffa.build()
     names = [file.name for file in manifest.files]
-    assert names == ["Image", "System.map", "ffa_test.ko", "busybox", "initramfs.cpio.gz"]
+    assert names == ["Image", "System.map", *linux_ffa.MODULES, "busybox", "initramfs.cpio.gz"]
     assert sorted(path.name for path in linux_ffa.cache().iterdir()) == sorted([*names, "manifest.json"])
     assert (linux_ffa.cache() / "Image").read_bytes() == b"IMAGE 1"
     assert (manifest.kernel, manifest.origin("Image")) == ("6.12.1", "linux-source-6.12 6.12.1")
@@ -87,7 +89,7 @@ def test_the_initial_ram_disk_has_the_module_and_its_scripts(builder: Builder) -
     common = gzip.decompress(initramfs.build(b"busybox-static"))
     assert data.startswith(common)
     found = {entry.name: entry for entry in read(data[len(common) :])}
-    assert found["lib/ffa_test.ko"].data.startswith(b"MODULE")
+    assert all(found[f"lib/{name}"].data.startswith(name.encode()) for name in linux_ffa.MODULES)
     assert all(found[name].mode & 0o111 for name in ("etc/rc", "init.android"))
 
 
@@ -157,6 +159,13 @@ def test_two_builds_at_once_are_one_too_many(builder: Builder) -> None:
         with pytest.raises(FetchError, match=r"being built already; see .*linux-ffa\.log"):
             linux_ffa.build()
     linux_ffa.build()
+
+
+def test_a_kernel_without_the_driver_is_refused(builder: Builder) -> None:
+    builder.made = ("ffa_test.ko",)
+    with pytest.raises(FetchError, match=r"linux-source-6.12 6.12.1: expected it to have ffa-core.ko, ffa-module.ko"):
+        linux_ffa.build()
+    assert linux_ffa.installed() is None
 
 
 def test_missing_tools_are_told_before_anything_is_downloaded(

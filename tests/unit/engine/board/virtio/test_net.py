@@ -143,6 +143,12 @@ def test_a_tagged_frame_may_be_four_bytes_longer(lan: Lan) -> None:
     assert lan.outside == [tagged]
 
 
+def test_a_tagged_frame_that_is_longer_still_is_not_cut_short(lan: Lan) -> None:
+    nic = lan.nic(A)
+    nic.send(B + A + b"\x81\x00\x00\x05\x88\xb5" + bytes(1501))
+    assert (lan.outside, nic.device.port.drops[Drop.OVERSIZE]) == ([], 1)
+
+
 @pytest.mark.parametrize(
     ("size", "drop"), [(0, Drop.RUNT), (13, Drop.RUNT), (1515, Drop.OVERSIZE), (3000, Drop.OVERSIZE)]
 )
