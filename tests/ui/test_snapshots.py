@@ -36,6 +36,7 @@ def open_app() -> Iterator[Callable[[Advance], HvtuiApp]]:
         pytest.param(ticking, ("s", "s", "s", "g"), id="stepped"),
         pytest.param(booted, ("i", "3", "3"), id="inject"),
         pytest.param(booted, ("question_mark",), id="help"),
+        pytest.param(booted, ("u", "2"), id="run-until"),
     ],
 )
 def test_board(
