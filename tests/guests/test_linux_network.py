@@ -1,4 +1,4 @@
-"""Two unmodified Debian kernels on one switch: their virtio_net drivers, TCP between them, and a cable that is pulled."""
+"""Two Debian kernels on one switch: their virtio_net drivers, TCP between them, and a cable that is pulled."""
 
 from __future__ import annotations
 
