@@ -33,9 +33,11 @@ test: .venv/.dev ## run the tests
 	$(BIN)/python -m pytest
 
 long: .venv/.dev ## run the state machines that only show much in thousands of examples (minutes)
-	FFA_EXAMPLES=2000 SPMC_EXAMPLES=400 SPMC_SHARING_EXAMPLES=500 DISK_EXAMPLES=1000 $(BIN)/python -m pytest \
+	FFA_EXAMPLES=2000 SPMC_EXAMPLES=400 SPMC_SHARING_EXAMPLES=500 DISK_EXAMPLES=1000 VIRTIO_EXAMPLES=1000 \
+	  $(BIN)/python -m pytest \
 	  tests/unit/engine/hypervisor/test_ffa_machine.py tests/unit/engine/spmc/test_calls_machine.py \
-	  tests/unit/engine/spmc/test_sharing_machine.py tests/unit/engine/board/virtio/test_disk_machine.py
+	  tests/unit/engine/spmc/test_sharing_machine.py tests/unit/engine/board/virtio/test_disk_machine.py \
+	  tests/unit/engine/board/virtio/test_fuzz.py
 
 lint: .venv/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -72,11 +72,24 @@ class Control:
 
     # --- breakpoints -----------------------------------------------------------------------------
 
-    def add_breakpoint(self, vm_name: str, address: int) -> Breakpoint:
-        """Hold the machine whenever a vCPU of a partition is about to execute at a virtual address."""
+    def add_breakpoint(self, vm_name: str, place: int | str) -> Breakpoint:
+        """Hold the machine whenever a vCPU of a partition is about to execute at a virtual address.
+
+        It may be named: a number, a symbol, or a symbol and an offset, `guest_main+0x10`.
+        """
+        address = place if isinstance(place, int) else self.address(vm_name, place)
         if not 0 <= address < 1 << 64 or address % 4:
             raise ControlError(f"expected the address of an instruction, a multiple of 4 (got {address:#x})")
         return self.system.breakpoints.add(self.vm(vm_name), address)
+
+    def address(self, vm_name: str, text: str) -> int:
+        """The number that a text is, or the address of the symbol that it names in a partition."""
+        name, plus, offset = text.strip().partition("+")
+        try:
+            known = self.vm(vm_name).symbols.address(name.strip())
+            return (int(name, 0) if known is None else known) + (int(offset, 0) if plus else 0)
+        except ValueError:
+            raise ControlError(f"expected an address, or a symbol of {vm_name} (got {text!r})") from None
 
     def remove_breakpoint(self, number: int) -> None:
         """ControlError if there is none of this number."""

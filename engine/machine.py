@@ -154,9 +154,9 @@ class Machine:
         """The screen that a console is shown on has another size."""
         return self.ask(lambda control: control.resize(console, columns, rows))
 
-    def add_breakpoint(self, vm: str, address: int) -> Future[Breakpoint]:
-        """Pause whenever a vCPU of a partition is about to execute at a virtual address."""
-        return self.ask(lambda control: control.add_breakpoint(vm, address))
+    def add_breakpoint(self, vm: str, place: int | str) -> Future[Breakpoint]:
+        """Pause whenever a vCPU of a partition is about to execute at a virtual address, or at a symbol."""
+        return self.ask(lambda control: control.add_breakpoint(vm, place))
 
     def remove_breakpoint(self, number: int) -> Future[None]:
         return self.ask(lambda control: control.remove_breakpoint(number))

@@ -81,6 +81,7 @@ def machine_view(system: System, state: RunState, detail: str, parts: Part = EVE
         vms=tuple(_vm_view(vm) for vm in system.partitions),
         cores=tuple(_core_view(system, core) for core in hypervisor.cores),
         ffa=ffa_view(system) if Part.FFA in parts else None,
+        breakpoints=system.breakpoints.view(),
         devices=devices_view(system) if Part.DEVICES in parts else None,
         interrupts=interrupts_view(system) if Part.INTERRUPTS in parts else None,
     )

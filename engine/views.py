@@ -188,6 +188,17 @@ class FfaView(msgspec.Struct, frozen=True):
     notifications: tuple[FfaNotificationView, ...]
 
 
+class BreakpointView(msgspec.Struct, frozen=True):
+    """One place where guests are held."""
+
+    number: int
+    vm: str
+    address: int
+    symbol: str
+    """`name+0x10` when the image has symbols, else ""."""
+    hits: int
+
+
 class Part(enum.Flag):
     """What a picture of the machine shows only where somebody looks, since it takes a while to build."""
 
@@ -218,6 +229,7 @@ class MachineView(msgspec.Struct, frozen=True):
     cores: tuple[CoreView, ...]
     ffa: FfaView | None = None
     """None where the machine has no FF-A, or where nobody asked for it."""
+    breakpoints: tuple[BreakpointView, ...] = ()
     devices: DevicesView | None = None
     """None where nobody asked for them."""
     interrupts: tuple[VmInterruptsView, ...] | None = None

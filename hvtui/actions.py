@@ -74,6 +74,14 @@ ACTIONS: tuple[Action, ...] = (
         Scope.MACHINE,
     ),
     Action(
+        "breakpoints",
+        ("k",),
+        "Breakpoints",
+        "Hold the machine whenever the selected partition comes to an address or a symbol; pick one to remove it.",
+        "k guest_main enter",
+        Scope.MACHINE,
+    ),
+    Action(
         "inject",
         ("i",),
         "Inject an interrupt",

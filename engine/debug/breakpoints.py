@@ -9,6 +9,7 @@ import msgspec
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
+from engine.views import BreakpointView
 
 
 class Breakpoint(msgspec.Struct):
@@ -45,6 +46,13 @@ class Breakpoints:
         self._found[made.number] = (partition, made)
         self._arm(partition)
         return made
+
+    def view(self) -> tuple[BreakpointView, ...]:
+        """All of them, by number."""
+        return tuple(
+            BreakpointView(found.number, found.vm, found.address, owner.symbols.lookup(found.address), found.hits)
+            for owner, found in self._found.values()
+        )
 
     def remove(self, number: int) -> None:
         """Raises KeyError if there is none of this number."""

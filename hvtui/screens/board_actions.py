@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.widget import Widget
@@ -14,6 +14,7 @@ from engine.errors import MachineError
 from engine.machine import Machine
 from engine.views import RunState
 from hvtui.actions import ACTIONS, available
+from hvtui.screens.breakpoints import Breakpoints
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
@@ -93,6 +94,19 @@ class BoardActions(Screen[None]):
         if self._can_run() and self.frame is not None:
             self.app.push_screen(RunUntil(self.frame.view.nanoseconds, self._goals()), self._run_until)
 
+    def action_breakpoints(self) -> None:
+        if self.frame is not None:
+            vm = self.bridge.selected[0]
+            self.app.push_screen(Breakpoints(vm, self.frame.view.breakpoints), self._breakpoint)
+
+    def _breakpoint(self, chosen: str | int | None) -> None:
+        """A place to hold the selected partition at, or the number of a breakpoint to remove."""
+        vm = self.bridge.selected[0]
+        if isinstance(chosen, str):
+            self.request(lambda machine: machine.add_breakpoint(vm, chosen), f"{vm} will be held at {chosen}")
+        elif chosen is not None:
+            self.request(lambda machine: machine.remove_breakpoint(chosen), f"breakpoint {chosen} is gone")
+
     def _goals(self) -> list[Goal]:
         """What may happen on this machine."""
         config = self.machine.config
@@ -129,11 +143,11 @@ class BoardActions(Screen[None]):
             self.status.say(reason, warning=True)
         return reason is None
 
-    def request(self, send: Callable[[Machine], Future[None]], done: str = "", hint: str = "") -> None:
+    def request(self, send: Callable[[Machine], Future[Any]], done: str = "", hint: str = "") -> None:
         """Have the machine do something, and tell what came of it; never waits here. `hint` helps on a refusal."""
         self.run_worker(self._request(send, done, hint), group="requests", exit_on_error=False)
 
-    async def _request(self, send: Callable[[Machine], Future[None]], done: str, hint: str) -> None:
+    async def _request(self, send: Callable[[Machine], Future[Any]], done: str, hint: str) -> None:
         try:
             await self.bridge.request(send)
         except MachineError as error:

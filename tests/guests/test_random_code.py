@@ -109,7 +109,7 @@ def look(system: System, control: Control) -> None:
     list(system.vms[0].stage2.leaves())
 
 
-RANDOM = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+RANDOM = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 @RANDOM

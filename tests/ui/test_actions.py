@@ -9,6 +9,7 @@ from engine.views import RunState
 from hvtui.actions import ACTIONS, bindings, find, key_label
 from hvtui.app import HvtuiApp
 from hvtui.screens.board import BoardScreen
+from hvtui.screens.breakpoints import Breakpoints
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
@@ -280,3 +281,29 @@ async def test_quit_asks(key: str) -> None:
         await pilot.press("y")
         await pilot.pause()
         assert app._exit
+
+
+async def test_k_sets_a_breakpoint_and_takes_it_away() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "k")
+        assert isinstance(app.screen, Breakpoints)
+        await pilot.press(*"dispatch", "underscore", *"irq", "enter")
+        await settle(pilot)
+        assert "vm0 will be held at dispatch_irq" in app.board.status.notice
+        await press(pilot, "space")
+        await until(pilot, lambda: app.board.bridge.state is RunState.PAUSED)
+        await settle(pilot)
+        assert app.board.frame is not None
+        assert app.board.frame.view.detail.startswith("breakpoint 1: vm0/0 at 0x4800")
+        (found,) = app.board.frame.view.breakpoints
+        assert (found.number, found.vm, found.symbol, found.hits) == (1, "vm0", "dispatch_irq", 1)
+        await press(pilot, "k", "down", "enter")
+        assert app.board.frame.view.breakpoints == ()
+
+
+async def test_k_refuses_what_is_no_place() -> None:
+    async with running(still(booted)) as (app, pilot):
+        await press(pilot, "k")
+        await pilot.press(*"nowhere", "enter")
+        await settle(pilot)
+        assert "expected an address, or a symbol of vm0 (got 'nowhere')" in app.board.status.notice

@@ -147,7 +147,7 @@ _PIECES = st.one_of(
 _STEPS = st.lists(st.one_of(_PIECES, st.tuples(st.integers(1, 40), st.integers(1, 12))), max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_STEPS)
 def test_no_bytes_break_it(steps: list[bytes | tuple[int, int]]) -> None:
     terminal = Terminal(20, 5, scrollback=30)

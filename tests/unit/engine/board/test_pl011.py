@@ -192,7 +192,7 @@ def test_reset_drops_input_and_the_line(bench: Bench) -> None:
     assert bench.get(FR) == TXFE | RXFE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -119,7 +119,7 @@ def test_reset_keeps_the_count(bench: Bench) -> None:
     assert bench.get(DR) == 7
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -97,3 +97,21 @@ def test_guests_do_not_notice() -> None:
     digest, held = _run(breakpoints=True)
     assert held > 2
     assert digest == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("0x40001000", 0x4000_1000), ("64", 64), ("guest_main", None), (" guest_main + 0x10", None)],
+)
+def test_places_by_name(text: str, address: int | None) -> None:
+    control = Control(build(config.load(paths.machines_dir() / "two-vms.toml")))
+    main = control.system.vms[0].images.symbols.address("guest_main")
+    assert main is not None
+    assert control.address("vm0", text) == (address if address is not None else main + (0x10 if "+" in text else 0))
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "guest_main+x", "+4", "0x"])
+def test_what_names_no_place(text: str) -> None:
+    control = Control(build(config.load(paths.machines_dir() / "two-vms.toml")))
+    with pytest.raises(ControlError, match=r"^expected an address, or a symbol of vm0 \(got "):
+        control.add_breakpoint("vm0", text)

@@ -48,7 +48,7 @@ def regions(draw: st.DrawFn, version: Version, send: bool) -> MemoryRegion:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_round_trips(version: Version, data: st.DataObject) -> None:
     sent = data.draw(regions(version, send=True))
@@ -70,14 +70,14 @@ def _only_descriptor_errors(data: bytes, version: Version) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.binary(max_size=300))
 def test_random_bytes(version: Version, data: bytes) -> None:
     _only_descriptor_errors(data, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_mutated_bytes(version: Version, data: st.DataObject) -> None:
     image = bytearray(pack(data.draw(regions(version, send=data.draw(st.booleans()))), version))

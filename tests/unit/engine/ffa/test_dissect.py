@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ffa import dissect
@@ -163,7 +163,6 @@ def test_nothing_says_nothing() -> None:
     assert dissect.sent(Function.ID_GET, b"", V1_2) == dissect.received(Function.ID_GET, b"", V1_2) == []
 
 
-@settings(deadline=None)
 @given(st.sampled_from(Function), st.binary(max_size=300), st.sampled_from(VERSIONS))
 def test_any_bytes_give_printable_fields(fid: Function, data: bytes, version: Version) -> None:
     for field in [*dissect.sent(fid, data, version), *dissect.received(fid, data, version)]:

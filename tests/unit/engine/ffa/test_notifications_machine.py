@@ -181,4 +181,4 @@ class Signalling(RuleBasedStateMachine):
 
 
 TestSignalling = Signalling.TestCase
-TestSignalling.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestSignalling.settings = settings(max_examples=50, stateful_step_count=40)

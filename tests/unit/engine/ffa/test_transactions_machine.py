@@ -206,6 +206,4 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(
-    max_examples=40, stateful_step_count=35, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestSharing.settings = settings(max_examples=40, stateful_step_count=35, suppress_health_check=[HealthCheck.too_slow])

@@ -66,7 +66,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     return Machine(tiny(tmp_path_factory.mktemp("dma"), spin(), spin()))
 
 
-FUZZ = settings(deadline=None, max_examples=150)
+FUZZ = settings(max_examples=150)
 
 
 @FUZZ

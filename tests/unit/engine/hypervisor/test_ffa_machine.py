@@ -34,9 +34,7 @@ BOTH = {
 def test_vms_share_memory_and_quarrel() -> None:
     """No example breaks a rule, and the examples say something: calls were granted as well as refused."""
     Driver.seen.clear()
-    chosen = settings(
-        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    chosen = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
     try:
         run_state_machine_as_test(AllRules, settings=chosen)
     finally:

@@ -141,7 +141,7 @@ def test_unmapping_what_is_not_mapped_changes_no_translation(memory: PhysicalMem
 pages = st.integers(0, 1023)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(pages, st.one_of(st.none(), st.integers(0, 999), st.integers(0, 3)))))
 def test_pages_are_as_last_set_whatever_the_order(changes: list[tuple[int, int | None]]) -> None:
     """Against a dictionary of pages over two blocks."""

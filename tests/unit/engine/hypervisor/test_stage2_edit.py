@@ -116,7 +116,7 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(runs)
 def test_any_edits_in_any_order(changes: list[tuple[int, int, PageState | None, int]]) -> None:
     """Against a dictionary; what is all its owner's again is mapped by blocks, and no table is lost.

@@ -309,7 +309,7 @@ ANYTHING = st.tuples(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(ANYTHING, max_size=60))
 def test_nothing_a_guest_does_raises(steps: list[tuple[str, int, int, int, int, int]]) -> None:
     bench = Bench()

@@ -79,6 +79,6 @@ class FourListRegisters(TwoListRegisters):
 
 
 TestTwo = TwoListRegisters.TestCase
-TestTwo.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTwo.settings = settings(max_examples=60, stateful_step_count=40)
 TestFour = FourListRegisters.TestCase
-TestFour.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFour.settings = settings(max_examples=60, stateful_step_count=40)

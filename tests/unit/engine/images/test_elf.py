@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.images.image import ImageError, Ram, Segment
@@ -96,7 +96,6 @@ def test_damaged_symbol_table_is_no_reason_to_refuse() -> None:
     assert image.symbols.lookup(0x4000_0010) == "work"
 
 
-@settings(deadline=None)
 @given(
     base=st.sampled_from([FIXED, MOVABLE]),
     changes=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=12),

@@ -213,4 +213,4 @@ class Calls(RuleBasedStateMachine):
 
 
 TestCalls = Calls.TestCase
-TestCalls.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
+TestCalls.settings = settings(max_examples=EXAMPLES, stateful_step_count=30)

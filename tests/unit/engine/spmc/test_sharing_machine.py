@@ -354,7 +354,7 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
+TestSharing.settings = settings(max_examples=EXAMPLES, stateful_step_count=30)
 
 
 def test_pages_of_a_vm_that_started_over_come_back_once_a_partition_gave_them_back(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ ACCESSES = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ACCESSES, st.booleans())
 def test_any_access_is_safe(
     accesses: list[tuple[str, int, int, bool, int, bool, int, int]],

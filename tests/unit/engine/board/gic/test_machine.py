@@ -61,4 +61,4 @@ class PhysicalMachine(GicMachine):
 
 
 TestPhysical = PhysicalMachine.TestCase
-TestPhysical.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestPhysical.settings = settings(max_examples=60, stateful_step_count=40)

@@ -220,7 +220,7 @@ ICH = [int(key) for key in SysReg if key.name.startswith("ICH_")]
 ICC = [int(key) for key in SysReg if key.name.startswith("ICC_")]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(
         st.tuples(st.sampled_from(ICH + ICC), st.booleans(), st.integers(0, (1 << 64) - 1)),

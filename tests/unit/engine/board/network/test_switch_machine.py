@@ -105,7 +105,7 @@ def counters(port: PortView) -> dict[str, int]:
 
 
 TestSwitchMachine = SwitchMachine.TestCase
-TestSwitchMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSwitchMachine.settings = settings(max_examples=150, stateful_step_count=40)
 
 anything = damaged(hello(A), frame(A, B, bytes(30), vlan=7), frame(MULTICAST, C, bytes(1500))) | st.binary(max_size=64)
 
