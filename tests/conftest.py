@@ -1,8 +1,8 @@
-"""Hypothesis without deadlines: how long an example takes is the host's business, and no verdict."""
+"""Hypothesis without a clock: how long examples take is the host's business, and no verdict."""
 
 from __future__ import annotations
 
 import hypothesis
 
-hypothesis.settings.register_profile("hvtui", deadline=None)
+hypothesis.settings.register_profile("hvtui", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("hvtui")
