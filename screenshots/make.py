@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engine import config, paths
 from engine.errors import MachineError
 from engine.machine import Machine
-from engine.views import RunState
+from engine.views import NOTHING_MORE, RunState
 from hvtui.app import HvtuiApp
 
 HERE = Path(__file__).resolve().parent
@@ -43,6 +43,15 @@ async def ffa_page(pilot: Pilot[None]) -> None:
     """The FF-A page, at its newest call."""
     await pilot.press("x")
     await settle(pilot)
+
+
+async def devices_page(pilot: Pilot[None]) -> None:
+    """The network device of the first VM."""
+    await press(pilot, "b", "down")
+
+
+async def interrupts_page(pilot: Pilot[None]) -> None:
+    await press(pilot, "l")
 
 
 async def typing(pilot: Pilot[None]) -> None:
@@ -101,7 +110,7 @@ def in_a_chain(machine: Machine) -> None:
     control.type("vm0", b"6")
     for _ in range(_LONGEST_BOOT):
         control.run_instructions(20)
-        if len(control.view(RunState.PAUSED, "", ffa=False).cores[0].chain) > 2:
+        if len(control.view(RunState.PAUSED, "", NOTHING_MORE).cores[0].chain) > 2:
             return
 
 
@@ -114,6 +123,19 @@ def sharing(machine: Machine) -> None:
         view = control.view(RunState.PAUSED, "").ffa
         if view is not None and any(b.state == "retrieved" for share in view.transactions for b in share.borrowers):
             return
+
+
+def network_session(machine: Machine) -> None:
+    """Boot two Linux VMs to their prompts, and have one ping the other."""
+    control = machine.control
+    seen = dict.fromkeys(machine.config.partitions, 0)
+    for vm, line in (("vm0", b""), ("vm1", b""), ("vm0", b"ping -c 3 10.0.0.2\n")):
+        control.type(vm, line)
+        for _ in range(_LONGEST_BOOT):
+            if b"/ # " in control.console(vm).since(seen[vm])[0][-8:]:
+                break
+            control.advance(control.system.hypervisor.now + _SECOND // 50)
+        seen[vm] = control.console(vm).end
 
 
 def shell_session(machine: Machine) -> None:
@@ -139,6 +161,7 @@ async def main() -> None:
     await draw(machine, "help", (120, 40), help_page)
     await draw(machine, "typing", (120, 40), typing)
     await draw(machine, "stepped", (120, 40), step)
+    await draw(machine, "interrupts", (120, 40), interrupts_page)
     machine.close()
     machine = still("ffa.toml", in_a_chain)
     await draw(machine, "chain", (120, 40), look)
@@ -152,6 +175,9 @@ async def main() -> None:
         print(f"screenshots/linux.svg is left as it is: {error}")
         return
     await draw(machine, "linux", (160, 48), typing)
+    machine.close()
+    machine = still("multi-vm.toml", network_session)
+    await draw(machine, "devices", (120, 40), devices_page)
     machine.close()
 
 

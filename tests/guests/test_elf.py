@@ -11,10 +11,10 @@ MACHINE = paths.machines_dir() / "elf.toml"
 
 
 def test_the_debug_console_prints_and_reads() -> None:
-    bench = Bench(config.load(MACHINE)).run_ms(20)
+    bench = Bench(config.load(MACHINE)).run_ms(1)
     assert bench.console() == "Hello from the Jailhouse debug console.\n> "
     bench.control.type("guest", b"zephyr\r")
-    assert bench.run_ms(40).console().endswith("> ZEPHYR\n> ")
+    assert bench.run_ms(2).console().endswith("> ZEPHYR\n> ")
 
 
 @pytest.mark.parametrize("image", ["demo.elf", "demo.bin"])

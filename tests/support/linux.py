@@ -31,7 +31,9 @@ _LOOK_NS = 10_000_000
 _BOOTARGS = "console=ttyAMA0 quiet rdinit=/init"
 
 
-def linux_config(directory: Path, *vms: dict[str, Any], bootargs: str = _BOOTARGS) -> MachineConfig:
+def linux_config(
+    directory: Path, *vms: dict[str, Any], bootargs: str = _BOOTARGS, cores: int | None = None
+) -> MachineConfig:
     """VMs vm0, vm1, ... with the fetched kernel and today's initial RAM disk, a core for each; tables add to them."""
     initrd = directory / "initramfs.cpio.gz"
     busybox, drivers = ((linux.cache() / name).read_bytes() for name in ("busybox", "modules.cpio"))
@@ -39,7 +41,7 @@ def linux_config(directory: Path, *vms: dict[str, Any], bootargs: str = _BOOTARG
     common = {"ram_size": _RAM, "image": "cache:linux/Image", "initrd": str(initrd), "bootargs": bootargs}
     places = [{"name": f"vm{number}", "base_pa": RAM_BASE + number * _RAM} for number in range(len(vms))]
     tables = [{**place, **common, **vm} for place, vm in zip(places, vms, strict=True)]
-    return config.from_tables({"board": {"cores": len(vms)}, "vm": tables}, directory / "machine.toml")
+    return config.from_tables({"board": {"cores": cores or len(vms)}, "vm": tables}, directory / "machine.toml")
 
 
 class Terminal:
