@@ -18,7 +18,7 @@ from engine.build_devices import Line, attach_devices, printing
 from engine.build_networks import build_host_links, build_networks
 from engine.build_secure import SecureWorld
 from engine.build_virtio import VirtioBuilder
-from engine.config import FfaSection, MachineConfig, VmConfig
+from engine.config import FfaSection
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.debug.breakpoints import Breakpoints
@@ -37,6 +37,7 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vgic import VGic
 from engine.hypervisor.vm import SPI_BASE, Vm
 from engine.images.placement import load_guest
+from engine.machine_config import MachineConfig, VmConfig
 from engine.monitor.core_power import CorePower
 from engine.monitor.payload import Payload
 from engine.monitor.payload_gic import PayloadGic

@@ -8,12 +8,13 @@ from engine.board.bus import Device
 from engine.board.sbsa_watchdog import SbsaWatchdog
 from engine.board.sp805 import Sp805
 from engine.board.timer_frame import TimerFrame
-from engine.config import ConfigError, MachineConfig
+from engine.config import ConfigError
 from engine.console import Console
 from engine.events import ConsoleOutput
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.partition import Alarm, Partition
 from engine.hypervisor.vm import Vm
+from engine.machine_config import MachineConfig
 from engine.machine_file import DeviceSection
 from engine.spmc.partition import SecurePartition
 

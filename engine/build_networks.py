@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from engine.board.network.host_link import HostLink
 from engine.board.network.switch import Switch
-from engine.config import MachineConfig
 from engine.hypervisor.hypervisor import Hypervisor
+from engine.machine_config import MachineConfig
 
 
 def build_networks(config: MachineConfig, hypervisor: Hypervisor) -> dict[str, Switch]:

@@ -9,7 +9,6 @@ from engine.board.memory import PhysicalMemory, SecureView
 from engine.board.memory_map import FIRMWARE_SIZE, SECURE_BASE, SECURE_HEAP, SECURE_SIZE
 from engine.board.pl011 import Pl011
 from engine.build_devices import printing
-from engine.config import SecureConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.events import BootStage
@@ -22,6 +21,7 @@ from engine.hypervisor.stage2 import Stage2
 from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
 from engine.images.image import ImageError
+from engine.machine_config import SecureConfig
 from engine.monitor.boot import boot_parts
 from engine.monitor.spmd import Spmd
 from engine.spmc.loaded import LoadedPackage

@@ -18,11 +18,11 @@ from engine.board.virtio.rng import VirtioRng
 from engine.board.virtio.vsock import VirtioVsock
 from engine.board.virtio.vsock_hub import VsockHub
 from engine.build_devices import Line, printing
-from engine.config import second_console
 from engine.console import Console
 from engine.hypervisor.dma import Dma
 from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.machine_config import second_console
 from engine.views import VmRunState
 from engine.virtio_config import DiskConfig
 

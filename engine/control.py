@@ -16,9 +16,9 @@ from engine.debug.breakpoints import Breakpoint
 from engine.debug.goals import Goal
 from engine.errors import MachineError
 from engine.events import HostInput
-from engine.hypervisor.hypervisor import NO_LIMIT
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.hypervisor.vm import SPI_BASE
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 

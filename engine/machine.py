@@ -17,12 +17,12 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from engine.build import System, build
-from engine.config import MachineConfig
 from engine.control import Control
 from engine.debug.breakpoints import Breakpoint
 from engine.debug.goals import Goal
 from engine.events import Event
-from engine.hypervisor.hypervisor import NO_LIMIT
+from engine.hypervisor.virtual_time import NO_LIMIT
+from engine.machine_config import MachineConfig
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
 
 T = TypeVar("T")

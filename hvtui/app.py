@@ -11,8 +11,8 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
-from engine.config import MachineConfig
 from engine.machine import Machine, Pace
+from engine.machine_config import MachineConfig
 from hvtui.captures import CaptureFile, capturing
 from hvtui.palette import ActionCommands
 from hvtui.screens.board import BoardScreen

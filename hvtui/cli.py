@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from engine import config, machine_file, paths
-from engine.config import MachineConfig
 from engine.errors import MachineError
+from engine.machine_config import MachineConfig
 from hvtui import captures
 from hvtui import steps as step_words
 from hvtui.captures import CaptureFile

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from engine.build import build
-from engine.config import MachineConfig
 from engine.control import Control
+from engine.machine_config import MachineConfig
 from engine.views import RunState, VmRunState
 from hvtui.captures import CaptureFile, capturing
 from hvtui.steps import Expect, Send, Step

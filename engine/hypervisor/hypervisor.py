@@ -7,14 +7,14 @@ caller chose to stop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
-from engine.config import MachineConfig
-from engine.cpu.timer import NS_PER_TICK
 from engine.events import Blocked, Event, EventRing, Interrupt, Switch, VmState
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.virtual_time import NO_LIMIT, VirtualTime
+from engine.machine_config import MachineConfig
 from engine.views import VcpuState, VmRunState
 
 _LONGEST_SLICE = 200_000
@@ -23,8 +23,6 @@ _LOCKSTEP = 20_000
 """Cycles that one physical core may run ahead of another."""
 _WAKE_FRACTION = 100
 """A vCPU that wakes another one on its core keeps running for this part of a time slice."""
-NO_LIMIT: Final = 1 << 63
-"""A virtual time, or a number of instructions, that is never reached."""
 _NS_PER_MS = 1_000_000
 _WOKEN_BY_INTERRUPTS = (VcpuState.BLOCKED, VcpuState.WAITING)
 
@@ -36,24 +34,21 @@ class SecureWorld(Protocol):
         """A Non-secure interrupt is pending for a core that the secure world holds."""
 
 
-class Hypervisor:
-    """Scheduler and virtual time; the traps come in through `GuestTraps`."""
+class Hypervisor(VirtualTime):
+    """The scheduler; the traps come in through `GuestTraps`."""
 
     def __init__(self, config: MachineConfig, events: EventRing) -> None:
+        super().__init__(config.board.cores, config.cycles_per_tick)
         self.events = events
-        self.cycles_per_tick = config.cycles_per_tick
         self._slice = self.cycles_of_ns(int(config.board.time_slice_ms * _NS_PER_MS))
         self._wake_delay = max(1, self._slice // _WAKE_FRACTION)
-        self.cores = tuple(PhysicalCore(n) for n in range(config.board.cores))
         self.partitions: list[Partition] = []
         self.secure: SecureWorld | None = None
         """Who decides what Non-secure interrupts do while a core is in the secure world."""
         self.reset_vm: Callable[[Partition, str], None] = self.start_vm
         """Cold reset of a VM, between slices: of the whole board where a payload owns EL2."""
-        self._active: PhysicalCore | None = None
         self._turn_of: PhysicalCore | None = None
         self._horizon = 0
-        self._latest_tick = 0
         self.stop_requested = False
         """Set from any thread: `advance` returns at the next safe point. Has no effect on what guests see."""
         self.halted = ""
@@ -69,39 +64,6 @@ class Hypervisor:
             if mine:
                 pcore.add(mine, vm.secure)
         vm.vcpus[0].pcore.alarms += vm.alarms
-
-    # --- virtual time --------------------------------------------------------------------------
-
-    def cycles_of_ns(self, ns: int) -> int:
-        return ns * self.cycles_per_tick // NS_PER_TICK
-
-    def ns_of_cycles(self, cycles: int) -> int:
-        return cycles * NS_PER_TICK // self.cycles_per_tick
-
-    @property
-    def now(self) -> int:
-        """Virtual time in cycles: of the core that runs a slice, else of the core that is furthest ahead."""
-        if self._active is not None:
-            return self._active.now
-        return max(pcore.cycles for pcore in self.cores)
-
-    @property
-    def progress(self) -> int:
-        """Instructions executed by all cores: with `now`, this names a state of the machine uniquely."""
-        return sum(pcore.busy for pcore in self.cores)
-
-    def ticks(self, vcpu: Vcpu) -> int:
-        """The system counter as a vCPU reads it: no reader ever sees an earlier time than one before it did."""
-        tick = vcpu.pcore.now // self.cycles_per_tick
-        if tick < self._latest_tick:
-            return self._latest_tick
-        self._latest_tick = tick
-        return tick
-
-    @property
-    def idle_until(self) -> int:
-        """Cycle before which nothing will happen by itself: now, unless every vCPU waits."""
-        return min(self._next_time(pcore) for pcore in self.cores)
 
     @property
     def finished(self) -> bool:
@@ -155,32 +117,6 @@ class Hypervisor:
         if pcore.current is not vcpu:
             self._switch(pcore, vcpu)
         self._run_slice(pcore, vcpu, 1)
-
-    def catch_up(self, until: int) -> None:
-        """Nobody has anything to do before `until` (cycles)."""
-        for pcore in self.cores:
-            pcore.cycles = max(pcore.cycles, until)
-
-    def _next_time(self, pcore: PhysicalCore) -> int:
-        """When a core can next do something: now if it has a runnable vCPU, else at its next event."""
-        if pcore.has_work:
-            return pcore.cycles
-        return max(pcore.cycles, self._next_event(pcore))
-
-    def _next_event(self, pcore: PhysicalCore) -> int:
-        """Cycle of the next timer or alarm that concerns vCPUs of this core (possibly in the past)."""
-        earliest = NO_LIMIT
-        for vcpu in pcore.vcpus:
-            if vcpu.state is VcpuState.OFF:
-                continue
-            deadline = vcpu.timer_deadline()
-            if deadline is not None:
-                earliest = min(earliest, deadline * self.cycles_per_tick)
-        for alarm in pcore.alarms:
-            moment = alarm.next_match_ns()
-            if moment is not None:
-                earliest = min(earliest, self.cycles_of_ns(moment) + 1)
-        return earliest
 
     def _run_core(self, pcore: PhysicalCore, horizon: int, budget: int) -> None:
         """One scheduling decision and the slice that follows from it."""

@@ -9,13 +9,13 @@ from engine.board import memory_map
 from engine.board.memory import Memory
 from engine.board.pl011 import Pl011
 from engine.board.pl031 import Pl031
-from engine.config import VmConfig
 from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.stage2 import Stage2
 from engine.hypervisor.vgic import VGic
 from engine.images.placement import GuestImage
+from engine.machine_config import VmConfig
 from engine.views import VcpuState
 
 SPI_BASE = 32

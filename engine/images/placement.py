@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from engine.board.memory_map import BLOCK_SIZE, GIB, align_up
-from engine.config import VmConfig
 from engine.images import fdt
 from engine.images.image import ImageError, LoadedImage, Ram, Segment
 from engine.images.loader import load_image, read, sibling_symbols
 from engine.images.symbols import SymbolTable
+from engine.machine_config import VmConfig
 from engine.monitor.fip import FipError
 from engine.monitor.fip import parse as parse_fip
 

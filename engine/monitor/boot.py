@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.board.memory_map import SECURE_SIZE
-from engine.config import SecureConfig, SpConfig
 from engine.errors import MachineError
 from engine.images.loader import read
+from engine.machine_config import SecureConfig, SpConfig
 from engine.monitor.compose import Source, compose
 from engine.monitor.fip import parse
 from engine.monitor.parts import BootParts, load_parts, read_parts

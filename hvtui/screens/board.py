@@ -9,8 +9,8 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from engine.config import MachineConfig
 from engine.machine import Machine
+from engine.machine_config import MachineConfig
 from engine.views import NOTHING_MORE, MachineView, RunState, VmRunState
 from hvtui.actions import bindings
 from hvtui.bridge import Bridge

@@ -11,9 +11,10 @@ from typing import Final
 
 from engine import config
 from engine.board.memory_map import RAM_BASE
-from engine.config import MachineConfig
-from engine.hypervisor.hypervisor import NO_LIMIT, Hypervisor
+from engine.hypervisor.hypervisor import Hypervisor
 from engine.hypervisor.vcpu import Vcpu
+from engine.hypervisor.virtual_time import NO_LIMIT
+from engine.machine_config import MachineConfig
 from tests.support.machines import GUESTS, Bench, Guest, machine_config
 
 IMAGE: Final = GUESTS / "bench.elf"

@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 from engine import config, paths
-from engine.config import VmConfig
+from engine.machine_config import VmConfig
 from tests.bench import qemu
 from tests.bench.processes import HVTUI, Run, run_until
 from tests.bench.table import Table

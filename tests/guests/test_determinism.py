@@ -12,8 +12,8 @@ import pytest
 
 from engine import config, paths
 from engine.board.memory_map import RAM_BASE
-from engine.config import MachineConfig
 from engine.debug.goals import Goal
+from engine.machine_config import MachineConfig
 from engine.views import RunState, VcpuState
 from tests.support import assembler as a
 from tests.support.assembler import Program

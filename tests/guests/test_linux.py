@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import config, paths
-from engine.config import MachineConfig
+from engine.machine_config import MachineConfig
 from engine.views import VmRunState
 from tests.support.linux import LONGEST_MS, boot, linux_config, needs_linux
 

@@ -10,7 +10,7 @@ import pytest
 from engine import config, paths
 from engine.board.network.port import Drop
 from engine.board.virtio.net_features import NetFeature
-from engine.config import MachineConfig
+from engine.machine_config import MachineConfig
 from tests.support.linux import Terminal, boot, linux_config, needs_linux
 
 pytestmark = needs_linux

@@ -10,8 +10,8 @@ import pytest
 
 from engine import config
 from engine.board.memory_map import RAM_BASE
-from engine.config import MachineConfig
 from engine.images import initramfs, linux
+from engine.machine_config import MachineConfig
 from engine.views import VmRunState
 from tests.support.machines import Bench
 

@@ -13,11 +13,11 @@ from engine.arch.sysreg import SysReg
 from engine.board import memory_map
 from engine.board.memory_map import RAM_BASE
 from engine.build import System, build
-from engine.config import MachineConfig
 from engine.control import Control
 from engine.events import Event
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
+from engine.machine_config import MachineConfig
 from engine.paths import machines_dir
 from tests.support import assembler as a
 from tests.support.assembler import Program

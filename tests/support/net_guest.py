@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from engine.board.memory_map import RAM_BASE, virtio_base
-from engine.board.virtio.mmio import Reg
 from engine.board.virtio.net import RX, TX
+from engine.board.virtio.registers import Reg
 from tests.support import assembler as a
 from tests.support.assembler import Program
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import config
-from engine.config import MachineConfig
 from engine.ffa.abi import Function
 from engine.images.dtb import Value, cells, node, pack
+from engine.machine_config import MachineConfig
 from engine.spmc.call_chain import Context
 from engine.spmc.partition import SecurePartition
 from engine.spmc.spmc import Spmc

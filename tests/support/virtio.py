@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from engine.board.virtio.device import Feature, VirtioDevice
 from engine.board.virtio.guest_memory import DmaError, Segment
-from engine.board.virtio.mmio import Reg, Status, VirtioMmio
+from engine.board.virtio.mmio import VirtioMmio
+from engine.board.virtio.registers import Reg, Status
 
 BASE = 0x4000_0000
 SIZE = 1 << 20

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine import config, paths
 from engine.board.memory_map import FIRMWARE_SIZE, MIB, RAM_LIMIT
-from engine.config import ConfigError, MachineConfig
+from engine.config import ConfigError
+from engine.machine_config import MachineConfig
 
 
 @pytest.fixture

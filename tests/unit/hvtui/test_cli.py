@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine import paths
-from engine.config import MachineConfig
 from engine.images import cached, linux_ffa, modules
+from engine.machine_config import MachineConfig
 from hvtui import cli, steps
 from hvtui.captures import CaptureFile
 from hvtui.cli import run_cli

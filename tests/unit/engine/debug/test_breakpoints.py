@@ -10,7 +10,7 @@ from engine import config, paths
 from engine.board.memory_map import RAM_BASE
 from engine.build import build
 from engine.control import Control, ControlError
-from engine.hypervisor.hypervisor import NO_LIMIT
+from engine.hypervisor.virtual_time import NO_LIMIT
 from tests.support import assembler as a
 from tests.support.assembler import Program
 from tests.support.machines import Guest, tiny

@@ -9,7 +9,7 @@ from engine.build import build
 from engine.control import Control
 from engine.debug.goals import Goal
 from engine.events import Event, FfaAnswer, FfaCall, Interrupt, Trap, WorldSwitch
-from engine.hypervisor.hypervisor import NO_LIMIT
+from engine.hypervisor.virtual_time import NO_LIMIT
 
 KINDS: dict[Goal, tuple[type[Event], ...]] = {
     Goal.TRAP: (Trap,),

@@ -13,7 +13,7 @@ from engine.board.memory_map import RAM_BASE
 from engine.board.virtio.block import Answer, Request
 from engine.board.virtio.disk_image import SECTOR
 from engine.board.virtio.guest_memory import Segment
-from engine.board.virtio.mmio import Status
+from engine.board.virtio.registers import Status
 from engine.control import Control
 from engine.ffa.ranges import Range
 from engine.ffa.transactions import Kind

@@ -13,10 +13,10 @@ from pyfdt.pyfdt import FdtBlobParse
 
 from engine import config
 from engine.build import build as build_machine
-from engine.config import VmConfig
 from engine.images.fdt import Guest, build
 from engine.images.image import ImageError
 from engine.images.placement import GuestImage, load_guest
+from engine.machine_config import VmConfig
 
 MIB = 1 << 20
 

@@ -10,12 +10,13 @@ import pytest
 from engine import config
 from engine.board.memory_map import RAM_BASE
 from engine.build import build
-from engine.config import ConfigError, MachineConfig
+from engine.config import ConfigError
 from engine.errors import MachineError
 from engine.events import BootStage, FfaCall
 from engine.ffa.abi import Function, id_pair
 from engine.images.dtb import cells
 from engine.images.placement import load_guest
+from engine.machine_config import MachineConfig
 from engine.monitor.boot import boot_parts
 from engine.monitor.compose import Source, compose
 from engine.monitor.fip import KNOWN

@@ -13,7 +13,7 @@ from engine.board.virtio.block import SIZE_MAX, Answer, BlockFeature, Request, V
 from engine.board.virtio.device import Feature
 from engine.board.virtio.disk_memory import RamDisk
 from engine.board.virtio.guest_memory import Segment
-from engine.board.virtio.mmio import CONFIG, Status
+from engine.board.virtio.registers import CONFIG, Status
 from tests.support.virtio import BASE, SIZE, Driver
 
 SECTOR = 512

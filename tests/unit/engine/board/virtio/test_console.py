@@ -7,7 +7,7 @@ import pytest
 from engine.board.virtio.console import HOST_QUEUE, LARGEST_OUTPUT, RECEIVE, TRANSMIT, ConsoleFeature, VirtioConsole
 from engine.board.virtio.device import Feature
 from engine.board.virtio.guest_memory import Segment
-from engine.board.virtio.mmio import CONFIG, CONFIG_CHANGE, USED_BUFFER, Reg, Status
+from engine.board.virtio.registers import CONFIG, CONFIG_CHANGE, USED_BUFFER, Reg, Status
 from tests.support.virtio import BASE, SIZE, Driver
 
 EMERGENCY = CONFIG + 8

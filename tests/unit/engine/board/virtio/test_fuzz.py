@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.board.virtio.device import Feature
 from engine.board.virtio.guest_memory import DmaError, Segment
-from engine.board.virtio.mmio import CONFIG_CHANGE, Reg, Status
 from engine.board.virtio.queue import Queue
+from engine.board.virtio.registers import CONFIG_CHANGE, Reg, Status
 from tests.support.virtio import BASE, INDIRECT, NEXT, SIZE, WRITE, Driver, DriverQueue, FlatMemory
 from tests.support.virtio_devices import DEVICES, Ask, Subject
 

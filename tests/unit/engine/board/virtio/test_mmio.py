@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from engine.board.virtio.device import Feature, VirtioDevice
-from engine.board.virtio.mmio import CONFIG, CONFIG_CHANGE, MAGIC, USED_BUFFER, Reg, Status
 from engine.board.virtio.queue import RingError
+from engine.board.virtio.registers import CONFIG, CONFIG_CHANGE, MAGIC, USED_BUFFER, Reg, Status
 from tests.support.virtio import BASE, Driver
 
 OWN, NEEDS_OWN = 1 << 3, 1 << 5

@@ -6,10 +6,10 @@ import pytest
 
 from engine.board.network.port import Drop
 from engine.board.virtio.device import Feature
-from engine.board.virtio.mmio import CONFIG, CONFIG_CHANGE, USED_BUFFER, Reg, Status
 from engine.board.virtio.net import RX, TX
 from engine.board.virtio.net_features import NetFeature
 from engine.board.virtio.net_receive import BACKLOG
+from engine.board.virtio.registers import CONFIG, CONFIG_CHANGE, USED_BUFFER, Reg, Status
 from tests.support.virtio import BASE, Driver
 from tests.unit.engine.board.virtio.nics import (
     ALL,

@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from engine.board.virtio.device import Feature
-from engine.board.virtio.mmio import CONFIG, CONFIG_CHANGE, USED_BUFFER, Reg, Status
 from engine.board.virtio.net import CONTROL
 from engine.board.virtio.net_features import NetFeature
 from engine.board.virtio.net_filter import MOST_ADDRESSES, Mode
+from engine.board.virtio.registers import CONFIG, CONFIG_CHANGE, USED_BUFFER, Reg, Status
 from tests.unit.engine.board.virtio.nics import (
     ALL,
     BROADCAST,

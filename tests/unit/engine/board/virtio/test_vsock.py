@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.board.virtio.guest_memory import Segment
-from engine.board.virtio.mmio import CONFIG, Reg, Status
+from engine.board.virtio.registers import CONFIG, Reg, Status
 from engine.board.virtio.vsock import EVENT, RECEIVE, TRANSMIT, TRANSPORT_RESET, VirtioVsock
 from engine.board.virtio.vsock_hub import MOST_CONNECTIONS, VsockHub
 from engine.board.virtio.vsock_inbox import ALLOWANCE
