@@ -15,7 +15,7 @@ from tests.unit.engine.hypervisor.ffa_board import board
 from tests.unit.engine.hypervisor.ffa_driver import Driver
 from tests.unit.engine.hypervisor.ffa_rules_exchange import AllRules
 
-EXAMPLES = int(os.environ.get("FFA_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FFA_EXAMPLES", "30"))
 """`make long` runs 2000."""
 STEPS = 40
 BOTH = {

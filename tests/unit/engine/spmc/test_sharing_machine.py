@@ -35,7 +35,7 @@ from tests.support.secure import Sp, secure, wait
 from tests.unit.engine.spmc.sharing_model import EVERYBODY, SPS, VMS, Entry, Model, Retrieve, Send, proper
 from tests.unit.engine.spmc.standing import ADDRESS, OPEN, PAGE, RX, TX, Standing, handle, status
 
-EXAMPLES = int(os.environ.get("SPMC_SHARING_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("SPMC_SHARING_EXAMPLES", "25"))
 ELSEWHERE = 0x1_0000_0000
 """Where VMs have others' pages, from each page's distance to RAM_BASE."""
 REFUSALS = (Code.INVALID_PARAMETERS, Code.DENIED)

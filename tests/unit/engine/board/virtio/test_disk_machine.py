@@ -140,7 +140,7 @@ class OverlayOfOverlayMachine(OverlayMachine):
         return Overlay(middle)
 
 
-SETTINGS = settings(max_examples=int(os.environ.get("DISK_EXAMPLES", "40")))
+SETTINGS = settings(max_examples=int(os.environ.get("DISK_EXAMPLES", "25")))
 
 for machine in (FileMachine, RamDiskMachine, OverlayMachine, OverlayOfOverlayMachine):
     machine.TestCase.settings = SETTINGS

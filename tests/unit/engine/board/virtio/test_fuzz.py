@@ -312,7 +312,7 @@ class DeviceMachine(RuleBasedStateMachine):
         assert self.subject.works(self.driver)
 
 
-SETTINGS = settings(max_examples=int(os.environ.get("VIRTIO_EXAMPLES", "40")), stateful_step_count=40)
+SETTINGS = settings(max_examples=int(os.environ.get("VIRTIO_EXAMPLES", "25")), stateful_step_count=40)
 
 
 def machine_for(name: str) -> type[DeviceMachine]:
