@@ -83,6 +83,11 @@ def exception_class(esr: int) -> int:
     return esr >> EC_SHIFT
 
 
+def immediate(esr: int) -> int:
+    """The 16-bit operand of an HVC, SMC or SVC."""
+    return esr & 0xFFFF
+
+
 def class_name(ec: int) -> str:
     """What the class is called, in words; `EC 0x2a` for those without a name here."""
     try:

@@ -19,6 +19,16 @@ def key_of(insn: int) -> int:
     return insn >> 5 & 0xFFFF
 
 
+def crn_of(key: int) -> int:
+    """CRn of a key."""
+    return key >> 7 & 0xF
+
+
+def op1_of(key: int) -> int:
+    """op1 of a key, which says the least exception level that may use the register (Arm ARM D17.1.1)."""
+    return key >> 11 & 7
+
+
 class SysReg(enum.IntEnum):
     """Every system register that this project gives a meaning to (Arm ARM D19, IHI0069 12)."""
 

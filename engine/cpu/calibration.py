@@ -19,6 +19,7 @@ from pathlib import Path
 
 from unicorn import Uc, unicorn_const
 
+from engine.arch.controls import PSTATE_EL1H
 from engine.cpu import unicorn_api as api
 
 _PATTERN = 0x5A17_C0DE_0000_0000
@@ -132,8 +133,8 @@ def _words_changed(engine: Uc, env: int, first: int, second: int) -> set[int]:
 
 def _probe_pstate(engine: Uc, env: int) -> tuple[int, int]:
     """Offsets of the mode word and of the DAIF word; a write of either also touches one shared word."""
-    mode = _words_changed(engine, env, 0x3C5, 0x3C4)
-    daif = _words_changed(engine, env, 0x3C5, 0x305)
+    mode = _words_changed(engine, env, PSTATE_EL1H, PSTATE_EL1H & ~1)
+    daif = _words_changed(engine, env, PSTATE_EL1H, PSTATE_EL1H & ~0xC0)
     only_mode, only_daif = mode - daif, daif - mode
     if len(only_mode) != 1 or len(only_daif) != 1:
         raise CalibrationError("cannot find PSTATE in the CPU state of this Unicorn build")
@@ -180,7 +181,7 @@ def layout() -> Layout:
     env = locate_env(engine)
     engine.cpr_write(3, 6, 1, 1, 0, 0x501)
     pstate, daif = _probe_pstate(engine, env)
-    engine.reg_write(api.REG_PSTATE, 0x3C5)
+    engine.reg_write(api.REG_PSTATE, PSTATE_EL1H)
     engine.cpr_write(3, 0, 5, 2, 0, 0)
     return Layout(
         x=_ENV_BEFORE_X,

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from unicorn import unicorn_const
 
+from engine.arch.controls import PSTATE_EL1H, SCR_HCE, SCR_NS, SCR_RW
 from engine.arch.paging import PAGE
-from engine.arch.sysreg import SysReg
+from engine.arch.sysreg import SysReg, encode
 from engine.board.memory import Memory
 from engine.cpu import hooks
 from engine.cpu import unicorn_api as api
@@ -26,9 +27,7 @@ _NEVER = 0xFFFF_FFFF_FFFF_FFF1
 _WFE, _YIELD = 0xD503_205F, 0xD503_203F
 _SPIN_WINDOW = 16
 _RAN_ON = -1
-_PSTATE_EL1H = 0x3C5
-_SCR_EL3_NS_HCE_RW = 1 << 10 | 1 << 8 | 1
-_TLBI_ALLE1 = api.CpRegister.of(1 << 14 | 4 << 11 | 8 << 7 | 7 << 3 | 4)
+_TLBI_ALLE1 = api.CpRegister.of(encode(1, 4, 8, 7, 4))
 _EXECUTE = unicorn_const.UC_PROT_EXEC
 _READ = unicorn_const.UC_PROT_READ
 _WRITE = unicorn_const.UC_PROT_WRITE
@@ -75,8 +74,8 @@ class Core:
         self._cp = api.CpRegister()
         memory.map_into(self._uc)
         self._install_hooks()
-        self.write(SysReg.SCR_EL3, _SCR_EL3_NS_HCE_RW)
-        self.pstate = _PSTATE_EL1H
+        self.write(SysReg.SCR_EL3, SCR_RW | SCR_HCE | SCR_NS)
+        self.pstate = PSTATE_EL1H
         for n in range(31):
             self.state.x[n] = 0
         self._reset_context = self.new_context()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.arch import esr as syndromes
+from engine.arch.controls import PSTATE_DAIF
 from engine.arch.esr import EC, FaultStatus
 from engine.arch.sysreg import SysReg
 from engine.cpu.core import Core
@@ -15,7 +16,6 @@ FIQ: Final = 0x100
 SERROR: Final = 0x180
 _FROM_CURRENT_SPX = 0x200
 _FROM_LOWER_AARCH64 = 0x400
-_DAIF = 0x3C0
 
 _VBAR = {1: SysReg.VBAR_EL1, 2: SysReg.VBAR_EL2}
 _SPSR = {1: SysReg.SPSR_EL1, 2: SysReg.SPSR_EL2}
@@ -48,7 +48,7 @@ def enter(core: Core, target_el: int, esr: int, far: int | None, kind: int = SYN
         core.write(_FAR[target_el], far)
     state.x[31] = state.sp_el[target_el]
     state.pc = core.read(_VBAR[target_el]) + offset
-    core.pstate = old_pstate & 0xF000_0000 | _DAIF | target_el << 2 | 1
+    core.pstate = old_pstate & 0xF000_0000 | PSTATE_DAIF | target_el << 2 | 1
 
 
 def _abort_class(core: Core, target_el: int, lower: EC, same: EC) -> EC:

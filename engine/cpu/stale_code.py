@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.arch.controls import PSTATE_EL2H
+
 if TYPE_CHECKING:
     from engine.cpu.core import Core
 
 CACHE_LINE: Final = 64
-_PSTATE_EL2H = 0x3C9
 
 
 class StaleCode:
@@ -55,7 +56,7 @@ class StaleCode:
     def _drop_physical(core: Core, ranges: list[tuple[int, int]]) -> None:
         """The engine drops code by executable virtual address only: look through EL2, whose MMU is off."""
         pstate = core.pstate
-        core.pstate = _PSTATE_EL2H
+        core.pstate = PSTATE_EL2H
         for address, size in ranges:
             core.drop_range(address, size)
         core.pstate = pstate

@@ -181,6 +181,11 @@ def id_pair(sender: int, receiver: int) -> int:
     return (sender & 0xFFFF) << 16 | receiver & 0xFFFF
 
 
+def target_word(endpoint: int, vcpu: int) -> int:
+    """An endpoint and one of its vCPUs (or execution contexts) as they share a word."""
+    return endpoint << 16 | vcpu
+
+
 def handle_of(low: int, high: int) -> int:
     """A 64-bit memory handle from the two 32-bit registers that carry it."""
     return (high & 0xFFFF_FFFF) << 32 | low & 0xFFFF_FFFF

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.ffa.abi import Function, function, is_64
+from engine.ffa.abi import Function, function, is_64, target_word
 from engine.ffa.errors import Code, FfaError, require_valid
 from engine.ffa.version import V1_2, Version
 
@@ -168,7 +168,7 @@ def error(code: Code, target: int = 0) -> Result:
 
 def interrupt(endpoint: int, vcpu: int, intid: int = 0) -> Result:
     """FFA_INTERRUPT: who was interrupted in w1, the INTID in w2 where the receiver shall know it."""
-    return _narrow(Function.INTERRUPT, W, (endpoint << 16 | vcpu, intid))
+    return _narrow(Function.INTERRUPT, W, (target_word(endpoint, vcpu), intid))
 
 
 def version_result(word: int) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from engine.arch.sysreg import crn_of, key_of
 from engine.cpu.state import XZR
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs, gic: GicRegisters) -
 
     `gic` has the registers that the access means.
     """
-    operation, key, register = word & _MSR_MRS_MASK, word >> 5 & 0xFFFF, word & 0x1F
+    operation, key, register = word & _MSR_MRS_MASK, key_of(word), word & 0x1F
     x = vcpu.vm.core.state.x
     if operation == _MRS:
         value = registers.read(key) if _is_timer(key) else gic.sysreg_read(vcpu.index, key)
@@ -54,4 +55,4 @@ def emulate(vcpu: Vcpu, word: int, registers: GuestSysregs, gic: GicRegisters) -
 
 
 def _is_timer(key: int) -> bool:
-    return key >> 7 & 0xF == _TIMER_CRN
+    return crn_of(key) == _TIMER_CRN

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.arch.paging import PAGE
 from engine.board.memory import Memory
-from engine.ffa.abi import Function, PartitionId, handle_of, handle_words, is_64, is_secure, sender_of
+from engine.ffa.abi import Function, PartitionId, handle_of, handle_words, id_pair, is_64, is_secure, sender_of
 from engine.ffa.descriptors import HEADER_1_1, MemoryRegion, SendHead, pack, pack_send_head
 from engine.ffa.endpoint_buffers import EndpointBuffers
 from engine.ffa.errors import Code, FfaError, require_allowed
@@ -100,7 +100,7 @@ class SecureClient:
 
     def unmap_buffers(self, vcpu: Vcpu, vm: int) -> None:
         """The SPMC forgets a VM's buffers; cannot fail where they are registered."""
-        self._spmd.call(vcpu, _registers(Function.RXTX_UNMAP, vm << 16))
+        self._spmd.call(vcpu, _registers(Function.RXTX_UNMAP, id_pair(vm, 0)))
 
     def acquire_rx(self, vcpu: Vcpu, vm: int) -> None:
         """Take a VM's RX, to fill it; DENIED while it is not free."""
@@ -144,7 +144,7 @@ class SecureClient:
         for at in range(0, len(data), PAGE):
             piece = data[at : at + PAGE]
             self._memory.write(self._tx, piece)
-            result = self.call(vcpu, Function.MEM_FRAG_TX, *handle_words(handle), len(piece), sender << 16)
+            result = self.call(vcpu, Function.MEM_FRAG_TX, *handle_words(handle), len(piece), id_pair(sender, 0))
         return result
 
     def begin(self, vcpu: Vcpu, kind: Kind, head: SendHead) -> int:
@@ -165,7 +165,7 @@ class SecureClient:
 
     def give_up(self, vcpu: Vcpu, handle: int, sender: int) -> None:
         """End a send that `begin` began; the SPMC says INVALID_PARAMETERS to a fragment of no bytes, and drops it."""
-        self._spmd.call(vcpu, _registers(Function.MEM_FRAG_TX, *handle_words(handle), 0, sender << 16))
+        self._spmd.call(vcpu, _registers(Function.MEM_FRAG_TX, *handle_words(handle), 0, id_pair(sender, 0)))
 
     def knows(self, vcpu: Vcpu, handle: int) -> bool:
         """Whether the SPMC still has a record; a donation that was retrieved leaves none."""
@@ -187,7 +187,7 @@ class SecureClient:
     def send_message(self, vcpu: Vcpu, data: bytes, sender: int) -> None:
         """An indirect message of a VM."""
         self._memory.write(self._tx, data)
-        self.call(vcpu, Function.MSG_SEND2, sender << 16)
+        self.call(vcpu, Function.MSG_SEND2, id_pair(sender, 0))
 
     def notification(self, vcpu: Vcpu, args: Sequence[int]) -> Result:
         """A NOTIFICATION call of a VM, which names it by itself."""
@@ -196,7 +196,7 @@ class SecureClient:
     def drop_notifications(self, vcpu: Vcpu, vm: int, vcpus: int) -> None:
         """A VM ended: its bitmaps go, for which what is pending in them is taken first."""
         for index in range(vcpus):
-            self._spmd.call(vcpu, _registers(Function.NOTIFICATION_GET, index << 16 | vm, int(_ALL_BITMAPS)), False)
+            self._spmd.call(vcpu, _registers(Function.NOTIFICATION_GET, id_pair(index, vm), int(_ALL_BITMAPS)), False)
         self._spmd.call(vcpu, _registers(Function.NOTIFICATION_BITMAP_DESTROY, vm), False)
 
 

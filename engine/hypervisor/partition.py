@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
+from engine.arch.controls import (
+    HCR_AMO,
+    HCR_FMO,
+    HCR_IMO,
+    HCR_RW,
+    HCR_SWIO,
+    HCR_TDZ,
+    HCR_TGE,
+    HCR_TSC,
+    HCR_TWI,
+    HCR_VF,
+    HCR_VI,
+    HCR_VM,
+    MDCR_TPM,
+    MDCR_TPMCR,
+    MPIDR_RES1,
+    PSTATE_EL0T,
+    PSTATE_EL1H,
+)
 from engine.arch.sysreg import SysReg
 from engine.board.bus import Bus
 from engine.board.memory import Memory
@@ -15,18 +34,17 @@ from engine.board.virtio.mmio import VirtioMmio
 from engine.console import Console
 from engine.cpu.core import Core, CoreClient
 from engine.cpu.timer import TimerPpi
-from engine.hypervisor.hcr import HCR_GUEST, HCR_TGE, HCR_VF, HCR_VI
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.stage2 import VTCR_EL2, Stage2
 from engine.hypervisor.vcpu import Vcpu
 from engine.images.symbols import SymbolTable
 from engine.views import VcpuState, VmRunState
 
-MPIDR_RES1 = 1 << 31
-_MDCR_TPM_TPMCR = 1 << 6 | 1 << 5
+HCR_GUEST: Final = HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_TWI | HCR_TSC | HCR_TDZ | HCR_RW
+"""TWI but not TWE: the engine executes WFE as a hint and never traps it.
+TDZ because DC ZVA would reach the SYS hook 64 times a page; guests then clear memory with stores."""
 _CNTHCTL_EL1PCTEN_EL1PCEN = 3
 _CNTKCTL_EL0VCTEN_EL0PCTEN = 3
-_PSTATE_EL1H, _PSTATE_EL0T = 0x3C5, 0x3C0
 
 
 class InterruptController(Protocol):
@@ -124,12 +142,12 @@ class Partition(ABC):
         core.write(SysReg.VTCR_EL2, VTCR_EL2)
         core.write(SysReg.VTTBR_EL2, self.stage2.vttbr)
         core.write(SysReg.VMPIDR_EL2, MPIDR_RES1 | vcpu.index)
-        core.write(SysReg.MDCR_EL2, _MDCR_TPM_TPMCR)
+        core.write(SysReg.MDCR_EL2, MDCR_TPM | MDCR_TPMCR)
         core.write(SysReg.CNTHCTL_EL2, _CNTHCTL_EL1PCTEN_EL1PCEN)
         core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
         core.write(SysReg.CNTKCTL_EL1, _CNTKCTL_EL0VCTEN_EL0PCTEN if self.user else 0)
         core.write(SysReg.HCR_EL2, self._hcr_base)
-        core.pstate = _PSTATE_EL0T if self.user else _PSTATE_EL1H
+        core.pstate = PSTATE_EL0T if self.user else PSTATE_EL1H
         core.save(vcpu.reset_context)
         self.vcpus.append(vcpu)
         return vcpu

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.arch.sysreg import SysReg
+from engine.arch.sysreg import SysReg, op1_of
 from engine.cpu.timer import Comparator, TimerPpi
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class GuestSysregs:
         """Whether its exception level may use it; where it may not, the model raises the exception itself."""
         core = self._vm.core
         if core.state.el:
-            return core.state.el >= _LEAST_EL.get(key >> 11 & 7, 1)
+            return core.state.el >= _LEAST_EL.get(op1_of(key), 1)
         return bool(core.read(SysReg.CNTKCTL_EL1) & _EL0_ENABLE[SysReg(key)])
 
     def read(self, key: int) -> int | None:

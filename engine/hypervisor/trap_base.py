@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.arch import sysreg
+from engine.arch.esr import immediate
 from engine.arch.psci import function_name
 from engine.events import ExceptionInjected, Trap
 from engine.ffa import abi
@@ -75,7 +76,7 @@ class TrapBase:
         x = self._vm.core.state.x
         fid = x[0] & 0xFFFF_FFFF
         self._report(vcpu, ec, kind, fid, fid)
-        if esr & 0xFFFF or not self._serve(vcpu, kind == "HVC"):
+        if immediate(esr) or not self._serve(vcpu, kind == "HVC"):
             x[0] = MASK64
 
     def _emulated(self, vcpu: Vcpu, ec: int, lowest_el: int) -> bool:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from engine.arch import esr as syndromes
 from engine.arch import sysreg
+from engine.arch.controls import HCR_TDZ
 from engine.arch.esr import EC, HAS_FAR, DataAbort, FaultStatus, SysregAccess
 from engine.arch.paging import ADDRESS_MASK, PAGE, stage1_start_level, walk
 from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
 from engine.cpu.state import XZR
 from engine.hypervisor import jailhouse
-from engine.hypervisor.hcr import HCR_TDZ
 from engine.hypervisor.mmio import MisalignedError, Mmio
 from engine.hypervisor.trap_base import Calls, TrapBase
 
@@ -132,7 +132,7 @@ class GuestTraps(TrapBase):
         self._hypervisor.wait_for_interrupt(vcpu, "wfi")
 
     def _hvc(self, vcpu: Vcpu, esr: int) -> None:
-        if esr & 0xFFFF == jailhouse.IMMEDIATE:
+        if syndromes.immediate(esr) == jailhouse.IMMEDIATE:
             self._report(vcpu, EC.HVC64, "HVC Jailhouse debug console", 0, self._vm.core.state.x[0])
             jailhouse.serve(self._vm)
             return

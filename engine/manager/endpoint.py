@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from uuid import UUID
 
-from engine.ffa.abi import Function, PartitionId, is_secure
+from engine.ffa.abi import Function, PartitionId, is_secure, target_word
 from engine.ffa.flags import PartitionProperty
 from engine.ffa.mailbox import Mailbox
 from engine.ffa.partition_info import PartitionInfo
@@ -58,7 +58,7 @@ class Target(NamedTuple):
     @property
     def word(self) -> int:
         """Endpoint in bits [31:16], vCPU in [15:0]."""
-        return self.endpoint << 16 | self.vcpu
+        return target_word(self.endpoint, self.vcpu)
 
 
 class Call(NamedTuple):

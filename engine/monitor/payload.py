@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from engine.arch.controls import (
+    HCR_FMO,
+    HCR_IMO,
+    HCR_RW,
+    HCR_TGE,
+    HCR_VF,
+    HCR_VI,
+    MPIDR_RES1,
+    PSTATE_EL2H,
+    SCR_HCE,
+    SCR_NS,
+    SCR_RW,
+    SCR_TWI,
+)
 from engine.arch.sysreg import SysReg
 from engine.board.gic.virtual_control import EN
 from engine.board.memory_map import COUNTER_HZ
 from engine.cpu import exceptions
 from engine.cpu.core import Core
 from engine.cpu.timer import TimerPpi
-from engine.hypervisor.hcr import HCR_FMO, HCR_IMO, HCR_RW, HCR_TGE, HCR_VF, HCR_VI
-from engine.hypervisor.partition import MPIDR_RES1
 from engine.hypervisor.physical_core import PhysicalCore
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vm import Vm
 from engine.monitor.payload_gic import PayloadGic
 
-_SCR_RW_HCE_NS = 1 << 10 | 1 << 8 | 1
-_SCR_TWI = 1 << 12
-"""WFI goes to EL3, so that a waiting core costs nothing."""
-_PSTATE_EL2H = 0x3C9
+_SCR = SCR_RW | SCR_HCE | SCR_NS | SCR_TWI
+"""TWI: WFI goes to EL3, so that a waiting core costs nothing."""
 _I, _F = 0x80, 0x40
 UNMASK_GRAIN = 256
 """Cycles after which the core looks again whether a payload at EL2 has unmasked a pending interrupt.
@@ -43,12 +53,12 @@ class Payload(Vm):
         core = self.core
         vcpu = Vcpu(self, len(self.vcpus), pcore, core.new_context(), core.new_context(), self.timers)
         core.reset()
-        core.write(SysReg.SCR_EL3, _SCR_RW_HCE_NS | _SCR_TWI)
+        core.write(SysReg.SCR_EL3, _SCR)
         core.write(SysReg.VPIDR_EL2, core.read(SysReg.MIDR_EL1))
         core.write(SysReg.VMPIDR_EL2, MPIDR_RES1 | vcpu.index)
         core.write(SysReg.CNTFRQ_EL0, COUNTER_HZ)
         core.write(SysReg.HCR_EL2, HCR_RW)
-        core.pstate = _PSTATE_EL2H
+        core.pstate = PSTATE_EL2H
         core.save(vcpu.reset_context)
         self.vcpus.append(vcpu)
         return vcpu

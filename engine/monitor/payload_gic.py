@@ -10,12 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.arch.controls import HCR_FMO, HCR_IMO
 from engine.arch.sysreg import SysReg
 from engine.board.gic.cpu_interface import SRE_ABOVE, key_level
 from engine.board.gic.sgi import SGI_KEYS
 from engine.board.gic.virtual_interface import VirtualInterface
 from engine.board.memory_map import MAINTENANCE_PPI
-from engine.hypervisor.hcr import HCR_FMO, HCR_IMO
 from engine.hypervisor.vgic import LIST_REGISTERS, VGic
 
 if TYPE_CHECKING:

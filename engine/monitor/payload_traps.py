@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from engine.arch import esr as syndromes
 from engine.arch import loadstore
+from engine.arch.controls import HCR_TEA, HCR_TGE, MPIDR_RES1
 from engine.arch.esr import EC, HAS_FAR, FaultStatus, SysregAccess
 from engine.arch.sysreg import SysReg
 from engine.cpu import exceptions
 from engine.hypervisor.emulated_sysregs import GicRegisters
-from engine.hypervisor.hcr import HCR_TEA, HCR_TGE
 from engine.hypervisor.mmio import MisalignedError, Mmio
-from engine.hypervisor.partition import MPIDR_RES1
 from engine.hypervisor.trap_base import Calls, TrapBase
 from engine.monitor.payload_gic import PayloadGic
 

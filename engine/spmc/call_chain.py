@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.ffa.abi import PartitionId
+from engine.ffa.abi import PartitionId, target_word
 from engine.ffa.errors import Code, require
 from engine.spmc.states import ContextState, RuntimeModel, check_transition
 
@@ -62,7 +62,7 @@ class Context:
     @property
     def word(self) -> int:
         """Target information: id in [31:16], context in [15:0]."""
-        return self.endpoint << 16 | self.index
+        return target_word(self.endpoint, self.index)
 
     @property
     def handles_power(self) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine.arch.controls import HCR_RW
 from engine.arch.sysreg import SysReg
 from engine.board.memory import PhysicalMemory
 from engine.cpu.core import Core
-from engine.hypervisor.hcr import HCR_RW
 from tests.support.assembler import Program
 
 BASE = 0x4000_0000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from engine.arch.controls import HCR_IMO, HCR_RW, HCR_TSC, HCR_TWI, HCR_VI
 from engine.arch.esr import EC, EC_SHIFT
 from engine.arch.sysreg import SysReg
 from engine.cpu.core import Core
 from engine.cpu.state import XZR
-from engine.hypervisor.hcr import HCR_IMO, HCR_RW, HCR_TSC, HCR_TWI, HCR_VI
 from tests.support import assembler as a
 from tests.support.assembler import Program
 from tests.support.cores import BASE, CODE, DATA, SIZE, Rig

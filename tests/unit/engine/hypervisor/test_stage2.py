@@ -10,7 +10,7 @@ from engine.arch.esr import EC, EC_SHIFT
 from engine.arch.paging import BLOCK_2M, PAGE, S2AP, PageState, S2Leaf, level_size
 from engine.arch.sysreg import SysReg
 from engine.board.memory import PhysicalMemory
-from engine.hypervisor.hcr import HCR_GUEST
+from engine.hypervisor.partition import HCR_GUEST
 from engine.hypervisor.stage2 import IPA_BITS, VTCR_EL2, Stage2
 from engine.hypervisor.stage2_edit import PageEdit
 from engine.hypervisor.stage2_tables import TableAllocator, TableMemoryExhaustedError
