@@ -15,7 +15,7 @@ from engine.console import Console
 from engine.debug.breakpoints import Breakpoint
 from engine.debug.goals import Goal
 from engine.errors import MachineError
-from engine.events import HostInput
+from engine.events import HostInput, screen_number, screen_size
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.virtual_time import NO_LIMIT
@@ -125,7 +125,7 @@ class Control:
         console = self.console(console_name)
         if not (1 <= columns <= LARGEST_SCREEN and 1 <= rows <= LARGEST_SCREEN):
             raise ControlError(f"expected a size from 1x1 to {LARGEST_SCREEN}x{LARGEST_SCREEN} (got {columns}x{rows})")
-        self._record("resize", console_name, number=columns << 16 | rows)
+        self._record("resize", console_name, number=screen_number(columns, rows))
         console.resize(columns, rows)
 
     def inject(self, vm_name: str, intid: int, vcpu_index: int = 0) -> None:
@@ -223,7 +223,7 @@ class Control:
             if event.kind == "type":
                 self.type(event.vm, event.data)
             elif event.kind == "resize":
-                self.resize(event.vm, event.number >> 16, event.number & LARGEST_SCREEN)
+                self.resize(event.vm, *screen_size(event.number))
             elif event.kind == "inject":
                 self.inject(event.vm, event.number, max(0, event.vcpu))
             elif event.kind == "step":

@@ -158,9 +158,19 @@ class HostInput(Event, frozen=True):
     data: bytes
     """What was typed, the frame, or why a cable was pulled."""
     number: int
-    """INTID of an injected interrupt; of a screen, columns << 16 | rows."""
+    """INTID of an injected interrupt; of a screen, see `screen_number`."""
     progress: int
     """Instructions executed by all cores: with `cycle`, the exact state of the machine it came into."""
+
+
+def screen_number(columns: int, rows: int) -> int:
+    """A screen's size, each from 1 to 65535, as the number of a `resize`."""
+    return columns << 16 | rows
+
+
+def screen_size(number: int) -> tuple[int, int]:
+    """Columns and rows of a `resize`."""
+    return number >> 16, number & 0xFFFF
 
 
 class VmState(Event, frozen=True):

@@ -75,10 +75,10 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "breakpoints",
-        ("k",),
+        ("p",),
         "Breakpoints",
         "Hold the machine whenever the selected partition comes to an address or a symbol; pick one to remove it.",
-        "k guest_main enter",
+        "p guest_main enter",
         Scope.MACHINE,
     ),
     Action(

@@ -21,6 +21,7 @@ from engine.events import (
     Trap,
     VmState,
     WorldSwitch,
+    screen_size,
 )
 from engine.ffa import lines, log
 from hvtui import intids
@@ -122,7 +123,8 @@ def _host(event: HostInput) -> str:
         reason = f": {event.data.decode('utf-8', 'replace')}" if event.data else ""
         return f"{event.kind}ged {event.vm}{reason}"
     if event.kind == "resize":
-        return f"resized to {event.number >> 16}x{event.number & 0xFFFF}"
+        columns, rows = screen_size(event.number)
+        return f"resized to {columns}x{rows}"
     return event.kind
 
 

@@ -41,17 +41,20 @@ class Dma:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def write_ring(self, address: int, data: bytes) -> None:
-        done = 0
-        for physical, length, _ in self._pieces(address, len(data), S2AP.WRITE):
-            self._vm.memory.write(physical, data[done : done + length])
-            done += length
+        self._store(address, data)
 
     def write(self, address: int, data: bytes) -> None:
+        for piece in self._store(address, data):
+            self._note(*piece)
+
+    def _store(self, address: int, data: bytes) -> list[tuple[int, int, bool]]:
+        """Write all of it, or nothing where the guest could not; the pieces that were written."""
+        pieces = list(self._pieces(address, len(data), S2AP.WRITE))
         done = 0
-        for physical, length, shared in self._pieces(address, len(data), S2AP.WRITE):
+        for physical, length, _ in pieces:
             self._vm.memory.write(physical, data[done : done + length])
-            self._note(physical, length, shared)
             done += length
+        return pieces
 
     def views(self, address: int, size: int, *, write: bool) -> list[memoryview]:
         found = []

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from engine.machine import Machine
 from engine.machine_config import MachineConfig
 from engine.views import NOTHING_MORE, MachineView, RunState, VmRunState
-from hvtui.actions import bindings
+from hvtui.actions import bindings, find
 from hvtui.bridge import Bridge
 from hvtui.frame import Frame
 from hvtui.screens.board_actions import BoardActions
@@ -37,7 +37,8 @@ _SHORT, _TALL = 14, 32
 """Lines from which it changes."""
 
 
-_PAGE_TITLES = {"ffa": "ff-a (x)", "devices": "devices (b)", "interrupts": "interrupts (l)"}
+_PAGE_NAMES = {"ffa": "ff-a", "devices": "devices", "interrupts": "interrupts"}
+"""What titles call them, by action."""
 
 
 def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str, RecordsPage]:
@@ -208,13 +209,13 @@ class BoardScreen(BoardActions):
     def retitle(self) -> None:
         vm, vcpu = self.bridge.selected
         other_events, other_registers = (" │ events (e)", " │ registers (g)") if self.tabbed else ("", "")
-        pages = [_PAGE_TITLES[name] for name in self.pages]
-        others = "".join(f" │ {title}" for title in pages)
+        pages = {name: f"{_PAGE_NAMES[name]} ({find(name).keys[0]})" for name in self.pages}
+        others = "".join(f" │ {title}" for title in pages.values())
         set_title(self.registers, f"registers {vm}/{vcpu}{other_events}{others if self.tabbed else ''}")
         set_title(self.event_log, f"events{other_registers}{others}")
         for name, page in self.pages.items():
-            key = _PAGE_TITLES[name].rpartition(" ")[2]
-            page.retitle(" │ ".join([f"board {key}", *(title for title in pages if title is not _PAGE_TITLES[name])]))
+            board = f"board ({find(name).keys[0]})"
+            page.retitle(" │ ".join([board, *(title for other, title in pages.items() if other != name)]))
         set_title(self.partitions, partitions_title(self.frame.view if self.frame is not None else None))
         for console in self.consoles.all():
             console.retitle()

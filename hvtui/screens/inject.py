@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from engine.views import VmView
 from hvtui import intids
-from hvtui.screens.modal import Dialog
+from hvtui.screens.modal import ExplainedDialog
 
 
 class Injection(NamedTuple):
@@ -24,7 +24,7 @@ class Injection(NamedTuple):
     intid: int
 
 
-class Inject(Dialog[Injection]):
+class Inject(ExplainedDialog[Injection]):
     """A number typed or picked; Enter injects it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,8 +57,13 @@ class Inject(Dialog[Injection]):
             yield OptionList(*map(_option, intids.choices()), id="known", compact=True)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.query_one("#intid", Input).focus()
-        self._explain("")
+
+    def meaning(self, value: str) -> str:
+        intid = intids.parse(value)
+        named = intids.KNOWN.get(intid)
+        return f"{intids.kind(intid)}{f', the {named}' if named else ''}"
 
     def _vcpus(self, vm: str) -> list[tuple[str, int]]:
         return [(str(vcpu.index), vcpu.index) for vcpu in self._vms[vm].vcpus]
@@ -70,29 +75,12 @@ class Inject(Dialog[Injection]):
             self._vm = vm
             self.query_one("#vcpu", Select).set_options(self._vcpus(vm))
 
-    @on(Input.Changed)
-    def _explain_input(self, event: Input.Changed) -> None:
-        self._explain(event.value)
-
-    def _explain(self, value: str) -> None:
-        meaning = self.query_one("#meaning", Label)
-        try:
-            intid = intids.parse(value)
-        except ValueError as error:
-            meaning.update(f"{'✖ ' if value else ''}{error}")
-            meaning.set_class(bool(value), "-wrong")
-            return
-        named = intids.KNOWN.get(intid)
-        meaning.remove_class("-wrong")
-        meaning.update(f"{intids.kind(intid)}{f', the {named}' if named else ''}")
-
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
             self._finish(intids.parse(event.value))
         except ValueError:
-            self.query_one("#meaning", Label).add_class("-wrong")
-            self.app.bell()
+            self.refuse()
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
+from textual.widgets import Input, Label
 
 Result = TypeVar("Result")
 
@@ -18,3 +20,33 @@ class Dialog(ModalScreen[Result], Generic[Result]):
 
     def action_close(self) -> None:
         self.dismiss(None)
+
+
+class ExplainedDialog(Dialog[Result]):
+    """Has a field, and a label `meaning` beside it that says what is being typed."""
+
+    def meaning(self, value: str) -> str:
+        """What the field's contents mean. ValueError, in words, where it is nothing that could be entered."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self._explain("")
+
+    @on(Input.Changed)
+    def _explain_input(self, event: Input.Changed) -> None:
+        self._explain(event.value)
+
+    def _explain(self, value: str) -> None:
+        label = self.query_one("#meaning", Label)
+        try:
+            label.update(self.meaning(value))
+        except ValueError as error:
+            label.update(f"{'✖ ' if value else ''}{error}")
+            label.set_class(bool(value), "-wrong")
+        else:
+            label.remove_class("-wrong")
+
+    def refuse(self) -> None:
+        """Somebody wanted to enter what cannot be."""
+        self.query_one("#meaning", Label).add_class("-wrong")
+        self.app.bell()

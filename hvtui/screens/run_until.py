@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from engine.debug.goals import Goal
 from hvtui import text
-from hvtui.screens.modal import Dialog
+from hvtui.screens.modal import ExplainedDialog
 
 _TIME = re.compile(r"(\+?)(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})")
 _SECOND = 1_000_000_000
@@ -36,7 +36,7 @@ def parse_time(value: str, now: int) -> int:
     return moment
 
 
-class RunUntil(Dialog[Goal | int]):
+class RunUntil(ExplainedDialog[Goal | int]):
     """A kind of event picked, or a time typed; nanoseconds then."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "focus_list", show=False)]
@@ -62,8 +62,11 @@ class RunUntil(Dialog[Goal | int]):
                 yield Label("", id="meaning", markup=False)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.query_one("#goals", OptionList).focus()
-        self._explain("")
+
+    def meaning(self, value: str) -> str:
+        return f"to {text.seconds(parse_time(value, self._now)).strip()} s"
 
     async def on_key(self, event: object) -> None:
         """Digits go to the time at once."""
@@ -74,28 +77,12 @@ class RunUntil(Dialog[Goal | int]):
             field.focus()
             field.cursor_position = len(field.value)
 
-    @on(Input.Changed)
-    def _explain_input(self, event: Input.Changed) -> None:
-        self._explain(event.value)
-
-    def _explain(self, value: str) -> None:
-        meaning = self.query_one("#meaning", Label)
-        try:
-            moment = parse_time(value, self._now)
-        except ValueError as error:
-            meaning.update(f"{'✖ ' if value else ''}{error}")
-            meaning.set_class(bool(value), "-wrong")
-            return
-        meaning.remove_class("-wrong")
-        meaning.update(f"to {text.seconds(moment).strip()} s")
-
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
             self.dismiss(parse_time(event.value, self._now))
         except ValueError:
-            self.query_one("#meaning", Label).add_class("-wrong")
-            self.app.bell()
+            self.refuse()
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:

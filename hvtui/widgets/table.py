@@ -16,7 +16,8 @@ from hvtui.widgets.lines import LinesPane
 
 T = TypeVar("T")
 
-_STEPS = {"up": -1, "down": 1, "k": -1, "j": 1, "home": -(1 << 30), "end": 1 << 30}
+STEPS = {"up": -1, "down": 1, "k": -1, "j": 1, "home": -(1 << 30), "end": 1 << 30}
+"""Keys that move the cursor, and how far."""
 
 
 class Row(NamedTuple, Generic[T]):
@@ -91,7 +92,7 @@ class Table(LinesPane, Generic[T]):
 
     async def _on_key(self, event: events.Key) -> None:
         pages = {"pageup": 2 - self.rows, "pagedown": self.rows - 2}
-        step = _STEPS.get(event.key, pages.get(event.key))
+        step = STEPS.get(event.key, pages.get(event.key))
         if step is not None:
             self.move(step)
         elif event.key == "enter" and self._rows:

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from engine import config, paths
-from engine.build import build
-from engine.control import Control
 from tests.bench import guests, qemu
 from tests.bench.processes import HVTUI, run_until
 from tests.bench.table import Table
+from tests.support.linux import PROMPT, Terminal
+from tests.support.machines import Bench
 
 pytestmark = pytest.mark.bench
 MULTI = paths.machines_dir() / "multi-vm.toml"
-PROMPT = "/ # "
 DISK = "Disk of a Linux guest (virtio-blk, image in memory)"
 NETWORK = "Network between two Linux VMs on one core (virtio-net)"
 BOOT = "Two Linux VMs, from the command to both prompts"
 IPI = "Interrupts between vCPUs"
-_STEP_NS = 1_000_000
-_PATIENCE_S = 300
-MB = 1 << 20
-
-
-class Shells:
-    """A machine whose consoles are typed into."""
-
-    def __init__(self, overrides: Sequence[str] = ()) -> None:
-        self.control = Control(build(config.load(MULTI, overrides)))
-        for vm in self.control.system.vms:
-            self._wait(vm.name, 0, PROMPT)
-
-    def _wait(self, vm: str, start: int, pattern: str) -> re.Match[str]:
-        hypervisor, console = self.control.system.hypervisor, self.control.console(vm)
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
-            text = console.since(start)[0].decode("utf-8", "replace").replace("\r", "")
-            found = re.search(pattern, text, re.MULTILINE)
-            if found:
-                return found
-            self.control.advance(hypervisor.now + hypervisor.cycles_of_ns(_STEP_NS))
-        pytest.fail(f"{vm}: no {pattern!r}")
-
-    def seconds(self, vm: str, command: str) -> float:
-        """Wall time of a command that succeeds."""
-        start = self.control.console(vm).end
-        self.control.type(vm, f"{command}; echo = $?\n".encode())
-        started = time.perf_counter()
-        found = self._wait(vm, start, r"^= (\d+)$")
-        assert found[1] == "0"
-        return time.perf_counter() - started
 
 
 @pytest.fixture(scope="module")
-def shells() -> Shells:
-    return Shells()
+def shells() -> dict[str, Terminal]:
+    """The two VMs with their prompts, by name."""
+    bench = Bench(config.load(MULTI), digest=False)
+    found = {vm.name: Terminal(bench, vm.name) for vm in bench.system.vms}
+    for shell in found.values():
+        shell.wait(PROMPT)
+    return found
+
+
+def seconds(shell: Terminal, command: str) -> float:
+    """Wall time of a command that succeeds."""
+    started = time.perf_counter()
+    assert shell.command(f"{command}; echo = $?")[-1] == "= 0"
+    return time.perf_counter() - started
 
 
 @pytest.mark.linux
@@ -72,32 +49,32 @@ def shells() -> Shells:
     ],
     ids=["write", "read"],
 )
-def test_disk_throughput(table: Table, shells: Shells, what: str, command: str, size: int) -> None:
-    table.speed(DISK, what, "MB/s", size / shells.seconds("vm0", command))
+def test_disk_throughput(table: Table, shells: dict[str, Terminal], what: str, command: str, size: int) -> None:
+    table.speed(DISK, what, "MB/s", size / seconds(shells["vm0"], command))
 
 
 @pytest.mark.linux
 @pytest.mark.usefixtures("linux_images")
-def test_disk_requests(table: Table, shells: Shells) -> None:
+def test_disk_requests(table: Table, shells: dict[str, Terminal]) -> None:
     count = 4000
-    seconds = shells.seconds("vm0", f"dd if=/dev/vda of=/dev/null bs=4k count={count} iflag=direct 2>/dev/null")
-    table.speed(DISK, "reads of 4 KB, one after the other", "/s", count / seconds)
+    spent = seconds(shells["vm0"], f"dd if=/dev/vda of=/dev/null bs=4k count={count} iflag=direct 2>/dev/null")
+    table.speed(DISK, "reads of 4 KB, one after the other", "/s", count / spent)
 
 
 @pytest.mark.linux
 @pytest.mark.usefixtures("linux_images")
-def test_network_throughput(table: Table, shells: Shells) -> None:
-    shells.seconds("vm1", "mkdir -p /www; dd if=/dev/zero of=/www/f bs=64k count=128 2>/dev/null; httpd -h /www")
-    seconds = shells.seconds("vm0", "wget -q -O /dev/null http://10.0.0.2/f")
-    table.speed(NETWORK, "8 MB over HTTP", "MB/s", 8 / seconds)
+def test_network_throughput(table: Table, shells: dict[str, Terminal]) -> None:
+    seconds(shells["vm1"], "mkdir -p /www; dd if=/dev/zero of=/www/f bs=64k count=128 2>/dev/null; httpd -h /www")
+    spent = seconds(shells["vm0"], "wget -q -O /dev/null http://10.0.0.2/f")
+    table.speed(NETWORK, "8 MB over HTTP", "MB/s", 8 / spent)
 
 
 @pytest.mark.linux
 @pytest.mark.usefixtures("linux_images")
-def test_network_round_trips(table: Table, shells: Shells) -> None:
+def test_network_round_trips(table: Table, shells: dict[str, Terminal]) -> None:
     count = 1000
-    seconds = shells.seconds("vm0", f"ping -q -A -c {count} 10.0.0.2 >/dev/null")
-    table.speed(NETWORK, "ping there and back", "/s", count / seconds)
+    spent = seconds(shells["vm0"], f"ping -q -A -c {count} 10.0.0.2 >/dev/null")
+    table.speed(NETWORK, "ping there and back", "/s", count / spent)
 
 
 @pytest.mark.linux

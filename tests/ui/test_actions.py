@@ -15,6 +15,7 @@ from hvtui.screens.details import Details
 from hvtui.screens.help import Help
 from hvtui.screens.inject import Inject
 from hvtui.screens.run_until import RunUntil, parse_time
+from hvtui.widgets import table
 from hvtui.widgets.console import Console
 from tests.ui.support import booted, press, running, settle, still, ticking, until
 
@@ -283,9 +284,9 @@ async def test_quit_asks(key: str) -> None:
         assert app._exit
 
 
-async def test_k_sets_a_breakpoint_and_takes_it_away() -> None:
+async def test_p_sets_a_breakpoint_and_takes_it_away() -> None:
     async with running(still(booted)) as (app, pilot):
-        await press(pilot, "k")
+        await press(pilot, "p")
         assert isinstance(app.screen, Breakpoints)
         await pilot.press(*"dispatch", "underscore", *"irq", "enter")
         await settle(pilot)
@@ -297,13 +298,19 @@ async def test_k_sets_a_breakpoint_and_takes_it_away() -> None:
         assert app.board.frame.view.detail.startswith("breakpoint 1: vm0/0 at 0x4800")
         (found,) = app.board.frame.view.breakpoints
         assert (found.number, found.vm, found.symbol, found.hits) == (1, "vm0", "dispatch_irq", 1)
-        await press(pilot, "k", "down", "enter")
+        await press(pilot, "p", "down", "enter")
         assert app.board.frame.view.breakpoints == ()
 
 
-async def test_k_refuses_what_is_no_place() -> None:
+async def test_p_refuses_what_is_no_place() -> None:
     async with running(still(booted)) as (app, pilot):
-        await press(pilot, "k")
+        await press(pilot, "p")
         await pilot.press(*"nowhere", "enter")
         await settle(pilot)
         assert "expected an address, or a symbol of vm0 (got 'nowhere')" in app.board.status.notice
+
+
+async def test_no_key_of_an_action_is_taken_by_the_tables() -> None:
+    """Their own keys would win wherever a table has the focus."""
+    own = {"up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", *table.STEPS}
+    assert own.isdisjoint(key for action in ACTIONS for key in action.keys)

@@ -40,7 +40,7 @@ def test_shares_buffers_and_donated_pages_are_forgotten(tmp_path: Path) -> None:
     used = machine.sp(SP1).stage2.tables.used
     machine.map_buffers(HYPERVISOR, SP1, SP2)
     donated = machine.sent(Kind.DONATE, SP1, (SP2,))
-    assert machine.retrieve(SP2, donated, OPEN_NX, SP1) == 0
+    assert machine.retrieve(SP2, donated, OPEN_NX, owner=SP1) == 0
     machine.sent()
     assert machine.manager.table.records
     assert ram_of(machine) != maps

@@ -275,18 +275,9 @@ class Standing:
         """The handle of a send that is accepted."""
         return handle(self.send(kind, owner, to, **more))
 
-    def retrieve(
-        self,
-        endpoint: int,
-        sent: int,
-        permissions: Permissions = RW,
-        owner: int = VM1,
-        to: Sequence[int] = (),
-        ranges: Sequence[Range] = (),
-        flags: int = 0,
-    ) -> int:
-        """RETRIEVE_REQ, and RX_RELEASE if it is answered: 0 or the error code."""
-        answer = self.retrieve_response(endpoint, sent, permissions, owner, to, ranges, flags)
+    def retrieve(self, endpoint: int, sent: int, permissions: Permissions = RW, **more: Any) -> int:
+        """RETRIEVE_REQ, and RX_RELEASE if it is answered: 0 or the error code. For `more` see retrieve_response."""
+        answer = self.retrieve_response(endpoint, sent, permissions, **more)
         if status(answer) == 0:
             assert self.status(endpoint, Function.RX_RELEASE) == 0
         return status(answer)

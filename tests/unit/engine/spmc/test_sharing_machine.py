@@ -235,7 +235,8 @@ class Sharing(RuleBasedStateMachine):
         deal = self.model.deals.get(r.handle)
         there = [] if is_secure(r.caller) or deal is None else self.worlds.ranges(r.caller, deal.pages)
         before = self.records()
-        code = self.worlds.retrieve(r.caller, r.handle, r.wanted, r.sender, r.to, there if r.caller in r.to else [])
+        ranges = there if r.caller in r.to else []
+        code = self.worlds.retrieve(r.caller, r.handle, r.wanted, owner=r.sender, to=r.to, ranges=ranges)
         if self.granted(code, self.model.may_retrieve(r), before):
             self.model.retrieved(r)
         self.check()
