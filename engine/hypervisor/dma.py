@@ -100,9 +100,10 @@ class Dma:
 
     def _look_up(self, number: int) -> _Page:
         ipa = number * PAGE
-        leaf, physical = self._vm.stage2.lookup(ipa), self._vm.stage2.translate(ipa)
-        if leaf is None or physical is None or not self._vm.memory.contains(physical, PAGE):
+        found = self._vm.stage2.resolve(ipa)
+        if found is None or not self._vm.memory.contains(found[1], PAGE):
             raise DmaError(f"the guest has no memory at {ipa:#x}")
+        leaf, physical = found
         page = self._pages[number] = _Page(physical, leaf.access, leaf.state is not PageState.OWNED)
         return page
 

@@ -170,20 +170,24 @@ class Stage2:
             return []
         return walk(self.memory.read_u64, self.root, ipa, START_LEVEL)
 
-    def lookup(self, ipa: int) -> S2Leaf | None:
-        """The leaf that maps an IPA, or None."""
-        steps = self.walk(ipa)
-        if not steps or not is_leaf(steps[-1].descriptor, steps[-1].level):
-            return None
-        return S2Leaf.decode(steps[-1].descriptor, steps[-1].level)
-
-    def translate(self, ipa: int) -> int | None:
-        """Physical address, or None where nothing is mapped."""
+    def resolve(self, ipa: int) -> tuple[S2Leaf, int] | None:
+        """The leaf that maps an IPA and the physical address that it becomes, or None where nothing is mapped."""
         steps = self.walk(ipa)
         if not steps or not is_leaf(steps[-1].descriptor, steps[-1].level):
             return None
         step = steps[-1]
-        return S2Leaf.decode(step.descriptor, step.level).address + ipa % level_size(step.level)
+        leaf = S2Leaf.decode(step.descriptor, step.level)
+        return leaf, leaf.address + ipa % level_size(step.level)
+
+    def lookup(self, ipa: int) -> S2Leaf | None:
+        """The leaf that maps an IPA, or None."""
+        found = self.resolve(ipa)
+        return None if found is None else found[0]
+
+    def translate(self, ipa: int) -> int | None:
+        """Physical address, or None where nothing is mapped."""
+        found = self.resolve(ipa)
+        return None if found is None else found[1]
 
     def read_pages(self, ipa: int, pages: int) -> Iterator[Sequence[int]]:
         """A page descriptor for each page of a range, also where blocks map them; 0 where nothing is mapped.

@@ -71,9 +71,9 @@ class Vm(Partition):
         end = ipa + size
         while ipa < end:
             length = min(PAGE - ipa % PAGE, end - ipa)
-            leaf, physical = self.stage2.lookup(ipa), self.stage2.translate(ipa)
-            if leaf is not None and physical is not None and leaf.state is PageState.OWNED:
-                yield ipa, physical, length
+            found = self.stage2.resolve(ipa)
+            if found is not None and found[0].state is PageState.OWNED:
+                yield ipa, found[1], length
             ipa += length
 
     def power_on(self) -> None:
