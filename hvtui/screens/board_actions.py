@@ -209,6 +209,7 @@ class BoardActions(Screen[None]):
         """Focus a pane, on the board or on a page; a maximised one beside it gives its place to it."""
         page = self._page_of(pane)
         if page is not self.page:
+            self.set_focus(None)  # or it would go to another console when this one is hidden
             self._share_out()
             self._open(page)
         elif self.has_class("-maximised"):

@@ -118,3 +118,14 @@ def test_devices(snap_compare: Compare, network: Machine, size: tuple[int, int],
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_interrupts(snap_compare: Compare, ticks: Machine, size: tuple[int, int]) -> None:
     assert snap_compare(HvtuiApp(ticks), terminal_size=size, run_before=keys("l", "down", "down"))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_opening_a_page_selects_no_other_vcpu(ticks: Machine, size: tuple[int, int]) -> None:
+    """The focus must not pass through another guest's console on its way."""
+    app = HvtuiApp(ticks)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for _ in range(2):
+            await press(pilot, "l")
+            assert app.board.bridge.selected == ("vm0", 0)
