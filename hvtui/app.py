@@ -1,4 +1,4 @@
-"""The Textual app: theme, palette, and the board screen."""
+"""The Textual app: themes, palette, and the main screen."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from textual.driver import Driver
 
 from engine.machine import Machine, Pace
 from engine.machine_config import MachineConfig
+from hvtui import theme
+from hvtui.bindings import as_keymap
 from hvtui.captures import CaptureFile, capturing
 from hvtui.palette import ActionCommands
 from hvtui.screens.board import BoardScreen
-from hvtui.theme import THEME
+from hvtui.settings import Settings
 
 _CLOSE_S = 0.1
 """How long to wait for the machine's thread when leaving; it ends with the process anyway."""
@@ -31,11 +33,14 @@ class HvtuiApp(App[None], inherit_bindings=False):
     # Not a priority binding, as the one Textual would add: a guest's shell uses ctrl+p.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+p", "command_palette", show=False)]
 
-    def __init__(self, machine: Machine, pace: str = "real time") -> None:
+    def __init__(self, machine: Machine, pace: str = "real time", settings: Settings | None = None) -> None:
         super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self.board = BoardScreen(machine, pace)
+        self.settings = settings or Settings()
+        for each in theme.THEMES.values():
+            self.register_theme(each)
+        self.theme = self.settings.theme
+        self.set_keymap(as_keymap(self.settings.keymap))
+        self.board = BoardScreen(machine, pace, self.settings)
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice, or the quicker kind of it."""
@@ -48,14 +53,21 @@ class HvtuiApp(App[None], inherit_bindings=False):
 
         return QuickDriver if chosen is LinuxDriver else chosen
 
+    def watch_theme(self, name: str) -> None:
+        """Lines drawn by hand follow."""
+        theme.use(name)
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(with_self=True):
+                widget.refresh()
+
     def on_mount(self) -> None:
         self.push_screen(self.board)
 
 
-def run_app(config: MachineConfig, pace: Pace = Pace.REAL, pcap: Sequence[CaptureFile] = ()) -> int:
+def run_app(config: MachineConfig, settings: Settings, pace: Pace = Pace.REAL, pcap: Sequence[CaptureFile] = ()) -> int:
     """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built."""
     machine = Machine(config, pace=pace)
-    app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed")
+    app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed", settings)
     trouble: list[str] = []
     try:
         with capturing(machine.control.system.ports, pcap, trouble.append):

@@ -61,6 +61,8 @@ class Bridge:
         """Somebody looks at them."""
         self.parts = NOTHING_MORE
         """What somebody looks at: only then is it asked for."""
+        self.look_for: Callable[[], tuple[str, Callable[[Control], object]] | None] = lambda: None
+        """What the page that is open wants to know besides."""
         self.idle = asyncio.Event()
         """The machine stands still and everything it said was delivered."""
         self._wake = asyncio.Event()
@@ -175,8 +177,9 @@ class Bridge:
         running = self.state is RunState.RUNNING
         tables = self._tables_due()
         everything = tables and not running and not self._complete
-        registers = self.registers_visible and (not running or now - self._registers_at >= _REGISTERS_S)
-        if registers:
+        look = not running or now - self._registers_at >= _REGISTERS_S
+        registers = self.registers_visible and look
+        if look:
             self._registers_at = now
         typed = self._typed.items() if now >= self._type_again_at else ()
         return Question(
@@ -188,6 +191,7 @@ class Bridge:
             ffa_endpoint=self._ffa_endpoint,
             registers_of=self.selected if registers else None,
             registers_at=self._executed if running else -1,
+            look=self.look_for() if look else None,
         )
 
     def _digest(self, question: Question, answer: Answer) -> Frame:
@@ -208,6 +212,7 @@ class Bridge:
             registers=answer.registers,
             mips=self._speed.measure(self._view),
             failure=self._machine.failure,
+            looked=answer.looked,
         )
 
     def _forget_typed(self, vm: str, taken: int) -> None:

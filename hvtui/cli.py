@@ -165,6 +165,14 @@ def schema() -> None:
     click.echo(json.dumps(machine_file.json_schema(), indent=2))
 
 
+@cli.command()
+def keys() -> None:
+    """Print theme and keys as a configuration file."""
+    from hvtui import settings
+
+    click.echo(f"# {settings.path()}\n{settings.as_toml(settings.load(settings.path()))}", nl=False)
+
+
 cli.add_command(fip)
 
 
@@ -245,9 +253,10 @@ def _on_terminal() -> bool:
 
 def _app(machine: MachineConfig, pcap: Sequence[CaptureFile] = ()) -> int:
     # Here, because a headless run has no use for Textual and starts faster without.
+    from hvtui import settings
     from hvtui.app import run_app
 
-    return run_app(machine, pcap=pcap) or EXIT_OK
+    return run_app(machine, settings.load(settings.path()), pcap=pcap) or EXIT_OK
 
 
 def _headless(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.control import Control
+from engine.errors import MachineError
 from engine.events import Event
 from engine.views import RegistersView
 from hvtui.ffa_calls import newest_calls
-from hvtui.frame import FfaBatch
+from hvtui.frame import FfaBatch, Looked
 
 KEPT_EVENTS = 10_000
 """As many as the event log keeps."""
@@ -32,6 +34,8 @@ class Question:
     registers_of: tuple[str, int] | None
     registers_at: int
     """Instructions that vCPU had executed when it was last looked at; -1 to look in any case."""
+    look: tuple[str, Callable[[Control], object]] | None = None
+    """A page, and what it wants to know besides."""
 
     @property
     def all_events(self) -> bool:
@@ -48,6 +52,7 @@ class Answer:
     ffa: FfaBatch | None
     registers: RegistersView | None
     registers_at: int
+    looked: Looked | None
 
 
 def answer(control: Control, question: Question) -> Answer:
@@ -61,7 +66,18 @@ def answer(control: Control, question: Question) -> Answer:
     events: tuple[int, list[Event]] = (question.events_from, [])
     if question.events_limit:
         events = control.system.events.window(question.events_from, question.events_limit)
-    return Answer(tuple(consoles), taken, events, _ffa(control, question), *_registers(control, question))
+    registers = _registers(control, question)
+    return Answer(tuple(consoles), taken, events, _ffa(control, question), *registers, _looked(control, question))
+
+
+def _looked(control: Control, question: Question) -> Looked | None:
+    if question.look is None:
+        return None
+    page, look = question.look
+    try:
+        return Looked(page, look(control))
+    except MachineError as error:
+        return Looked(page, error)
 
 
 def _ffa(control: Control, question: Question) -> FfaBatch | None:

@@ -34,6 +34,16 @@ class FfaBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The answer to what a page wanted to know."""
+
+    page: str
+    """Who asked."""
+    value: object
+    """What its `look` returned, or the MachineError that says why there is nothing to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One answer of the machine."""
 
@@ -50,3 +60,5 @@ class Frame:
     """Million guest instructions per wall-clock second; None while that is not known."""
     failure: str
     """Traceback of what ended the engine, else ""."""
+    looked: Looked | None = None
+    """What a page asked for besides; None when none did."""

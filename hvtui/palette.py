@@ -8,9 +8,13 @@ from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from hvtui.actions import ACTIONS, Action, key_label
+from hvtui.actions import ACTIONS, Action
+from hvtui.modes import MODES
+from hvtui.screens.board_base import BoardBase
 
 _NOT_HERE = ("palette",)
+_MOST_PLACES = 4
+"""Of an action that takes a number, these are worth offering."""
 
 
 class ActionCommands(Provider):
@@ -28,18 +32,26 @@ class ActionCommands(Provider):
                 yield Hit(score, matcher.highlight(title), run, help=help_text)
 
     def _entries(self) -> Iterator[tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]]:
+        board = self.screen
+        if not isinstance(board, BoardBase):
+            return
         for action in ACTIONS:
-            if action.name in _NOT_HERE or self.screen.check_action(action.name, ()) is False:
+            if action.name in _NOT_HERE or action.scripted or board.check_action(action.name, ()) is False:
                 continue
+            help_text = f"{board.settings.keymap.label(action)}   {action.help}".lstrip()
             for title, call in _calls(action):
-                run = partial(self.screen.run_action, call)
-                yield title, f"{key_label(action)}   {action.help}", run
+                yield title, help_text, partial(board.run_action, call)
 
 
 def _calls(action: Action) -> Iterator[tuple[str, str]]:
-    """(title, Textual action string); the first four numbers of an action that takes one."""
-    if not action.takes_key:
+    """(title, Textual action string); what needs a word more opens the monitor line."""
+    if action.name == "screen":
+        for place, mode in enumerate(MODES, start=1):
+            yield f"Go to {mode.title}", f"screen({place})"
+    elif action.takes_key:
+        for place in range(1, _MOST_PLACES + 1):
+            yield f"{action.title} {place}", f"{action.name}({place})"
+    elif all(each.optional for each in action.params):
         yield action.title, action.name
-        return
-    for key in action.keys[:4]:
-        yield f"{action.title} {key}", f"{action.name}({key})"
+    else:
+        yield f"{action.title} …", f"monitor('{action.word} ')"

@@ -6,6 +6,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from hvtui.theme import themed
+
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
 _SECOND = 1_000_000_000
 
@@ -48,6 +50,6 @@ def fit(text: str, width: int) -> str:
 
 def line(parts: list[tuple[str, Style]], width: int, base: Style | None = None) -> Strip:
     """A line of exactly `width` columns from styled parts, over the style `base`."""
-    segments = [Segment(text, style) for text, style in parts if text]
+    segments = [Segment(text, themed(style)) for text, style in parts if text]
     strip = Strip(segments).adjust_cell_length(width)
-    return strip.apply_style(base) if base is not None else strip
+    return strip.apply_style(themed(base)) if base is not None else strip

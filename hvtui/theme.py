@@ -1,72 +1,108 @@
-"""The one dark theme: colours by role, for style sheets and for lines drawn by hand.
-
-Every colour is read at 4.5:1 or better on the background, and none carries meaning alone: a glyph or a
-word always says the same.
-"""
+"""Themes for style sheets, and styles for lines drawn by hand."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+from functools import lru_cache
+
+from rich.color import Color
 from rich.style import Style
 from textual.theme import Theme
 
-BACKGROUND = "#0e1318"
-SURFACE = "#151c24"
-PANEL = "#1d2731"
-FOREGROUND = "#cdd6e3"
-MUTED = "#8592a5"
-FAINT = "#5f6c7e"
-"""For rules and leading zeros, which nobody needs to read."""
-BLUE = "#6cb6ff"
-VIOLET = "#c4a7ff"
-AMBER = "#ffbe5c"
-GREEN = "#7fd88f"
-RED = "#ff7a85"
-CYAN = "#6fd3e0"
+from hvtui.palettes import PALETTES, Palette
 
-THEME = Theme(
-    name="hvtui",
-    primary=BLUE,
-    secondary=VIOLET,
-    accent=AMBER,
-    warning=AMBER,
-    error=RED,
-    success=GREEN,
-    foreground=FOREGROUND,
-    background=BACKGROUND,
-    surface=SURFACE,
-    panel=PANEL,
-    dark=True,
-    variables={
-        "muted": MUTED,
-        "faint": FAINT,
-        "rule": "#2f3b49",
-        "block-cursor-background": BLUE,
-        "block-cursor-foreground": BACKGROUND,
-        "border": BLUE,
-        "border-blurred": "#2f3b49",
-    },
-)
+_USUAL = PALETTES[0]
+
+
+def _theme(palette: Palette) -> Theme:
+    return Theme(
+        name=palette.name,
+        primary=palette.blue,
+        secondary=palette.violet,
+        accent=palette.amber,
+        warning=palette.amber,
+        error=palette.red,
+        success=palette.green,
+        foreground=palette.foreground,
+        background=palette.background,
+        surface=palette.surface,
+        panel=palette.panel,
+        dark=palette.dark,
+        variables={
+            "muted": palette.muted,
+            "faint": palette.faint,
+            "rule": palette.rule,
+            "block-cursor-background": palette.blue,
+            "block-cursor-foreground": palette.background,
+            "border": palette.blue,
+            "border-blurred": palette.rule,
+        },
+    )
+
+
+THEMES: dict[str, Theme] = {palette.name: _theme(palette) for palette in PALETTES}
 
 
 class Ink:
-    """Styles for `render_line`."""
+    """Styles for `render_line`, in the colours of the usual theme; `themed` gives those of the theme that is on."""
 
     # Roles come before colours: in here, a colour's name is its style once that is defined.
-    HEADING = Style(color=BLUE, bold=True)
-    CHANGED = Style(color=BACKGROUND, bgcolor=AMBER, bold=True)
-    CURSOR = Style(color=BACKGROUND, bgcolor=AMBER)
-    KEY = Style(color=AMBER, bold=True)
-    ALERT = Style(color=BACKGROUND, bgcolor=RED, bold=True)
-    BAR = Style(bgcolor=PANEL)
-    SELECTED = Style(bgcolor="#22384f")
-    SELECTED_BLURRED = Style(bgcolor="#1c2a38")
-    STRONG = Style(color="#ffffff", bold=True)
-    TEXT = Style(color=FOREGROUND)
-    MUTED = Style(color=MUTED)
-    FAINT = Style(color=FAINT)
-    BLUE = Style(color=BLUE)
-    VIOLET = Style(color=VIOLET)
-    AMBER = Style(color=AMBER)
-    GREEN = Style(color=GREEN)
-    RED = Style(color=RED)
-    CYAN = Style(color=CYAN)
+    HEADING = Style(color=_USUAL.blue, bold=True)
+    CHANGED = Style(color=_USUAL.background, bgcolor=_USUAL.amber, bold=True)
+    CURSOR = Style(color=_USUAL.background, bgcolor=_USUAL.amber)
+    KEY = Style(color=_USUAL.amber, bold=True)
+    ALERT = Style(color=_USUAL.background, bgcolor=_USUAL.red, bold=True)
+    MODE = Style(color=_USUAL.background, bgcolor=_USUAL.blue, bold=True)
+    """The screen that is open, in the bar of screens."""
+    BAR = Style(bgcolor=_USUAL.panel)
+    SELECTED = Style(bgcolor=_USUAL.selected)
+    SELECTED_BLURRED = Style(bgcolor=_USUAL.selected_blurred)
+    STRONG = Style(color=_USUAL.strong, bold=True)
+    TEXT = Style(color=_USUAL.foreground)
+    MUTED = Style(color=_USUAL.muted)
+    FAINT = Style(color=_USUAL.faint)
+    BLUE = Style(color=_USUAL.blue)
+    VIOLET = Style(color=_USUAL.violet)
+    AMBER = Style(color=_USUAL.amber)
+    GREEN = Style(color=_USUAL.green)
+    RED = Style(color=_USUAL.red)
+    CYAN = Style(color=_USUAL.cyan)
+
+
+class _Colours:
+    """From the usual theme's colours to those of the theme that is on."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, str] = {}
+
+    def use(self, palette: Palette) -> None:
+        roles = [each.name for each in fields(Palette) if each.name not in ("name", "dark")]
+        pairs = ((getattr(_USUAL, role), getattr(palette, role)) for role in roles)
+        self.now = {} if palette is _USUAL else dict(pairs)
+
+
+_colours = _Colours()
+
+
+def use(theme: str) -> None:
+    """Have `themed` give the colours of another theme. KeyError if there is none of this name."""
+    _colours.use({palette.name: palette for palette in PALETTES}[theme])
+    _translated.cache_clear()
+
+
+def themed(style: Style) -> Style:
+    """A style of `Ink`, or made of such, as it looks now."""
+    return _translated(style) if _colours.now else style
+
+
+@lru_cache(maxsize=2048)
+def _translated(style: Style) -> Style:
+    changes = Style(color=_other(style.color), bgcolor=_other(style.bgcolor))
+    return style + changes
+
+
+def _other(colour: Color | None) -> Color | None:
+    if colour is None or colour.triplet is None:
+        return None
+    found = _colours.now.get(colour.triplet.hex)
+    return Color.parse(found) if found is not None else None

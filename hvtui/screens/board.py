@@ -1,4 +1,4 @@
-"""The main screen: consoles, partitions, registers, events, status."""
+"""The main screen: the board with consoles, partitions, registers and events, and the pages in its place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from textual.binding import BindingType
 from engine.machine import Machine
 from engine.machine_config import MachineConfig
 from engine.views import NOTHING_MORE, MachineView, RunState, VmRunState
-from hvtui.actions import bindings, find
+from hvtui.actions import ACTIONS, find
+from hvtui.bindings import bindings
 from hvtui.bridge import Bridge
+from hvtui.commander import Commander
 from hvtui.frame import Frame
-from hvtui.screens.board_actions import BoardActions
+from hvtui.screens.console_actions import ConsoleActions
+from hvtui.screens.machine_actions import MachineActions
+from hvtui.screens.pane_actions import PaneActions
+from hvtui.screens.program_actions import ProgramActions
+from hvtui.settings import Settings
 from hvtui.text import shorten
 from hvtui.widgets.console import Console
 from hvtui.widgets.consoles import Consoles, partition_of
@@ -24,6 +30,8 @@ from hvtui.widgets.devices import DevicesPage
 from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.interrupts import InterruptsPage
+from hvtui.widgets.mode_bar import ModeBar
+from hvtui.widgets.page import Look, Page
 from hvtui.widgets.partitions import Partitions, partitions_title
 from hvtui.widgets.records_page import RecordsPage
 from hvtui.widgets.registers import Registers, Stops
@@ -37,19 +45,19 @@ _SHORT, _TALL = 14, 32
 """Lines from which it changes."""
 
 
-_PAGE_NAMES = {"ffa": "ff-a", "devices": "devices", "interrupts": "interrupts"}
-"""What titles call them, by action."""
+_PAGE_OF = {action.name: action.needs_page for action in ACTIONS if action.needs_page}
 
 
-def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str, RecordsPage]:
+def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str, Page]:
     """The pages that a machine has something for."""
-    pages: dict[str, RecordsPage] = {"ffa": FfaPage(nanoseconds)} if config.has_ffa else {}
+    pages: dict[str, Page] = {"ffa": FfaPage(nanoseconds)} if config.has_ffa else {}
+    pages["interrupts"] = InterruptsPage()
     if any(vm.virtio.slots for vm in config.vms):
         pages["devices"] = DevicesPage()
-    return pages | {"interrupts": InterruptsPage()}
+    return pages
 
 
-class BoardScreen(BoardActions):
+class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions):
     """Shows a machine and lets people hold it."""
 
     CSS_PATH = ["board.tcss", "pages.tcss"]  # noqa: RUF012  # as Textual has it
@@ -59,22 +67,27 @@ class BoardScreen(BoardActions):
     ESCAPE_TO_MINIMIZE = False
     AUTO_FOCUS = "Console"
 
-    def __init__(self, machine: Machine, pace: str) -> None:
+    def __init__(self, machine: Machine, pace: str, settings: Settings) -> None:
         super().__init__()
         self.machine = machine
+        self.settings = settings
         self.bridge = Bridge(machine, self.show, self.complain)
+        self.commander = Commander(machine, lambda: self.bridge.selected)
         self.consoles = Consoles(machine.config.consoles)
         self.registers = Registers()
         self.partitions = Partitions()
         self.event_log = EventLog(self.bridge.nanoseconds)
         self.pages = _pages(machine.config, self.bridge.nanoseconds)
         self.page = None
-        self.status = StatusLine(pace)
+        screens = settings.keymap.keys(find("screen"))
+        self.modes = ModeBar(screens, ["board", *self.pages], machine.config.name)
+        self.status = StatusLine(pace, settings.keymap)
         self.frame: Frame | None = None
         self._stops = Stops()
         self.add_class("-show-events")
 
     def compose(self) -> ComposeResult:
+        yield self.modes
         yield self.consoles
         yield self.registers
         yield self.partitions
@@ -83,9 +96,14 @@ class BoardScreen(BoardActions):
         yield self.status
 
     def on_mount(self) -> None:
-        self.partitions.selected = self.bridge.selected
-        self.retitle()
+        self.select(*self.bridge.selected)
         self.run_worker(self.bridge.run(), name="bridge", exit_on_error=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No FF-A actions on a machine without it."""
+        if action in _PAGE_OF and _PAGE_OF[action] not in self.pages:
+            return False
+        return super().check_action(action, parameters)
 
     # --- frames --------------------------------------------------------------------------------
 
@@ -153,13 +171,17 @@ class BoardScreen(BoardActions):
 
     @on(Table.Opened)
     def _read_details(self) -> None:
-        if self.page is not None:
-            self._show_pane(self.page.detail)
+        if isinstance(self.page, RecordsPage):
+            self.show_pane(self.page.detail)
 
     @on(Detail.Left)
     def _details_read(self) -> None:
         if self.page is not None:
-            self._show_pane(self.page.home)
+            self.show_pane(self.page.home)
+
+    @on(ModeBar.Chosen)
+    def _mode_chosen(self, message: ModeBar.Chosen) -> None:
+        self.action_screen(message.mode)
 
     @on(RecordsPage.Retitled)
     def _page_retitled(self) -> None:
@@ -173,6 +195,8 @@ class BoardScreen(BoardActions):
         """Follow another vCPU."""
         self.bridge.select(vm, vcpu)
         self.partitions.selected = (vm, vcpu)
+        for page in self.pages.values():
+            page.follow(vm, vcpu)
         self.retitle()
 
     # --- layout ------------------------------------------------------------------------------------
@@ -198,8 +222,14 @@ class BoardScreen(BoardActions):
         self.consoles.share_space()
         self.bridge.registers_visible = self.registers.display and self.registers.size.width > 0
         self.bridge.parts = NOTHING_MORE if self.page is None else self.page.part
+        self.bridge.look_for = self._look
         self.bridge.look()
         self.retitle()
+
+    def _look(self) -> tuple[str, Look] | None:
+        """What the open page wants to know."""
+        look = self.page.look() if self.page is not None else None
+        return (self.page.id or "", look) if self.page is not None and look is not None else None
 
     @property
     def tabbed(self) -> bool:
@@ -209,13 +239,10 @@ class BoardScreen(BoardActions):
     def retitle(self) -> None:
         vm, vcpu = self.bridge.selected
         other_events, other_registers = (" │ events (e)", " │ registers (g)") if self.tabbed else ("", "")
-        pages = {name: f"{_PAGE_NAMES[name]} ({find(name).keys[0]})" for name in self.pages}
-        others = "".join(f" │ {title}" for title in pages.values())
-        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}{others if self.tabbed else ''}")
-        set_title(self.event_log, f"events{other_registers}{others}")
-        for name, page in self.pages.items():
-            board = f"board ({find(name).keys[0]})"
-            page.retitle(" │ ".join([board, *(title for other, title in pages.items() if other != name)]))
+        set_title(self.registers, f"registers {vm}/{vcpu}{other_events}")
+        set_title(self.event_log, f"events{other_registers}")
+        for page in self.pages.values():
+            page.retitle()
         set_title(self.partitions, partitions_title(self.frame.view if self.frame is not None else None))
         for console in self.consoles.all():
             console.retitle()

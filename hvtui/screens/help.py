@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from hvtui.actions import Action, Scope, key_label
+from hvtui.actions import Action, Scope
+from hvtui.keymap import Keymap
 from hvtui.screens.modal import Dialog
 from hvtui.theme import Ink
 
@@ -28,8 +29,9 @@ class Help(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,q,question_mark,f1", "close", "Close", show=False)]
 
-    def __init__(self, actions: list[Action]) -> None:
+    def __init__(self, actions: list[Action], keymap: Keymap) -> None:
         super().__init__()
+        self._keymap = keymap
         self._actions = actions
 
     def compose(self) -> ComposeResult:
@@ -37,15 +39,15 @@ class Help(Dialog[None]):
             box.border_title = "Keys"
             box.border_subtitle = "arrows scroll · escape closes"
             for scope in Scope:
-                yield Static(_section(scope, self._actions), classes="section")
+                yield Static(_section(scope, self._actions, self._keymap), classes="section")
             yield Static(_consoles(), classes="section")
 
 
-def _section(scope: Scope, actions: list[Action]) -> Table:
+def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Table:
     page = _page(scope.value)
     for action in actions:
         if action.scope is scope:
-            page.add_row(Text(key_label(action), Ink.KEY), _words(action))
+            page.add_row(Text(keymap.label(action), Ink.KEY), _words(action))
     return page
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -16,33 +15,16 @@ from textual.widgets.option_list import Option
 from engine.debug.goals import Goal
 from hvtui import text
 from hvtui.screens.modal import ExplainedDialog
-
-_TIME = re.compile(r"(\+?)(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})")
-_SECOND = 1_000_000_000
-_EXPECTED = "expected seconds after power-on, or + seconds from now"
+from hvtui.times import parse_time
 
 
-def parse_time(value: str, now: int) -> int:
-    """Virtual nanoseconds: `2.5` is since power-on, `+0.1` since `now`. ValueError, in words, when it is neither."""
-    found = _TIME.fullmatch(value.strip())
-    if found is None:
-        raise ValueError(_EXPECTED)
-    whole, _, fraction = found[2].partition(".")
-    moment = int(whole or 0) * _SECOND + int(fraction.ljust(9, "0"))
-    if found[1]:
-        return now + moment
-    if moment <= now:
-        raise ValueError(f"that has passed: it is {text.seconds(now).strip()} s now")
-    return moment
-
-
-class RunUntil(ExplainedDialog[Goal | int]):
-    """A kind of event picked, or a time typed; nanoseconds then."""
+class RunUntil(ExplainedDialog[str]):
+    """A kind of event picked, or a time typed: in the words of the command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "focus_list", show=False)]
 
-    def __init__(self, now: int, goals: Iterable[Goal]) -> None:
-        """`goals`: the kinds of events that this machine has."""
+    def __init__(self, now: int, goals: Mapping[str, Goal]) -> None:
+        """`goals`: the kinds of events that this machine has, by their words."""
         super().__init__()
         self._now = now
         self._goals = goals
@@ -52,7 +34,7 @@ class RunUntil(ExplainedDialog[Goal | int]):
             box.border_title = "Run until"
             box.border_subtitle = "enter runs · tab next field · escape"
             yield OptionList(
-                *(Option(f"the next {goal}", id=goal.name) for goal in self._goals), id="goals", compact=True
+                *(Option(f"the next {goal}", id=word) for word, goal in self._goals.items()), id="goals", compact=True
             )
             with Horizontal(classes="fields"):
                 yield Label("time")
@@ -80,13 +62,15 @@ class RunUntil(ExplainedDialog[Goal | int]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
-            self.dismiss(parse_time(event.value, self._now))
+            parse_time(event.value, self._now)
         except ValueError:
             self.refuse()
+        else:
+            self.dismiss(event.value.strip())
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(Goal[event.option.id or Goal.TRAP.name])
+        self.dismiss(event.option.id)
 
     def action_focus_list(self) -> None:
         self.query_one("#goals", OptionList).focus()

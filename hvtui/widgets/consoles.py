@@ -41,13 +41,18 @@ class Consoles(Container):
         """Every console, in the order of the machine file."""
         yield from self._consoles.values()
 
+    @property
+    def chosen(self) -> Console:
+        """The one that was chosen last."""
+        return list(self._consoles.values())[self._chosen]
+
     def choose(self, number: int) -> Console | None:
         """Bring the console with this number, from 1, into view; None if there is none."""
         if not 1 <= number <= len(self._consoles):
             return None
         self._chosen = number - 1
         self.share_space()
-        return list(self._consoles.values())[self._chosen]
+        return self.chosen
 
     def share_space(self) -> None:
         """Decide which consoles are visible."""

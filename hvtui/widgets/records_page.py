@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.containers import Vertical
 from textual.message import Message
 
-from engine.views import Part
-from hvtui.frame import Frame
-from hvtui.items import Page
+from hvtui import items
 from hvtui.theme import Ink
 from hvtui.widgets.detail import Detail
+from hvtui.widgets.page import Page
 from hvtui.widgets.table import Table
 from hvtui.widgets.titles import set_title
 
 _TURNS = {"left": -1, "right": 1}
 
 
-class RecordsPage(Container):
+class RecordsPage(Page):
     """Where room is short, the tables of records take turns in one place."""
-
-    part: ClassVar[Part]
-    """What of the machine it shows: asked for while the page is open."""
 
     class Retitled(Message):
         """Something that titles tell has changed."""
 
     def __init__(self, name: str, records: Sequence[Table[Any]], main: Table[Any]) -> None:
-        super().__init__(id=name, classes="page")
+        super().__init__(name)
         self._records = tuple(records)
         self.main = main
         self.detail = Detail(f"{name}-detail")
@@ -54,11 +50,7 @@ class RecordsPage(Container):
 
     # --- what subclasses say -------------------------------------------------------------------------
 
-    def show(self, frame: Frame) -> None:
-        """Fill the tables from a frame that has the page's part; then call `tell`."""
-        raise NotImplementedError
-
-    def about(self, chosen: Any) -> tuple[Hashable, Page]:
+    def about(self, chosen: Any) -> tuple[Hashable, items.Page]:
         """What the details stay with while it changes, and what they say of a row."""
         raise NotImplementedError
 
@@ -83,7 +75,7 @@ class RecordsPage(Container):
         told = (self._active, chosen, self.version(chosen))
         if told != self._told:
             self._told = told
-            nothing = (None, Page([[(self._active.empty, Ink.FAINT)]], []))
+            nothing = (None, items.Page([[(self._active.empty, Ink.FAINT)]], []))
             about, page = nothing if chosen is None else self.about(chosen)
             self.detail.show((self._active.table_name, about), page)
 
@@ -117,11 +109,11 @@ class RecordsPage(Container):
         for place, table in enumerate(self._records):
             table.set_class(place != turn, "-waits")
 
-    def retitle(self, elsewhere: str) -> None:
-        """Where the other tables are, and `elsewhere`: the keys that lead to other pages."""
+    def retitle(self) -> None:
+        """Where the other tables are."""
         names = [table.table_name for table in self._records]
         for place, table in enumerate(self._records):
             others = [name for name in names if name != names[place]] if self.takes_turns else []
             set_title(table, " │ ".join([names[place], *others]) + (" (← →)" if others else ""))
-        set_title(self.main, f"{self.main_title()} │ {elsewhere}")
+        set_title(self.main, self.main_title())
         set_title(self.detail, "details")

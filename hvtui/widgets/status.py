@@ -10,7 +10,8 @@ from textual.widget import Widget
 
 from engine.views import MachineView, RunState
 from hvtui import text
-from hvtui.actions import ACTIONS, key_label
+from hvtui.actions import ACTIONS
+from hvtui.keymap import Keymap
 from hvtui.theme import Ink
 
 _STATES: dict[RunState, tuple[str, Style]] = {
@@ -33,8 +34,9 @@ class StatusLine(Widget):
     notice: reactive[str] = reactive("")
     """What a key led to; shown for a while in place of time and hints."""
 
-    def __init__(self, pace: str) -> None:
+    def __init__(self, pace: str, keymap: Keymap) -> None:
         super().__init__(id="status")
+        self._keymap = keymap
         self._pace = pace
         self._notice_style = Ink.TEXT
         self._notice_timer: Timer | None = None
@@ -87,7 +89,7 @@ class StatusLine(Widget):
         for action in ACTIONS:
             if action.hint:
                 word = "resume" if action.name == "pause" and not running else action.hint
-                parts += [(key_label(action).split(",")[0], Ink.KEY), (f" {word}  ", Ink.TEXT)]
+                parts += [(self._keymap.first(action), Ink.KEY), (f" {word}  ", Ink.TEXT)]
         return parts
 
 

@@ -1,0 +1,99 @@
+"""What keys and monitor lines do to the machine; without its values, an action asks for them in a dialog."""
+
+from __future__ import annotations
+
+from engine.debug.goals import Goal
+from engine.views import RunState
+from hvtui.commander import GOALS
+from hvtui.screens.board_base import BoardBase
+from hvtui.screens.breakpoints import Breakpoints
+from hvtui.screens.confirm import Confirm
+from hvtui.screens.inject import Inject, Injection
+from hvtui.screens.run_until import RunUntil
+
+_STOPPED = {
+    RunState.OFF: "the machine is off: r resets a VM",
+    RunState.FAILED: "the engine failed and runs no more: d tells why",
+}
+
+
+class MachineActions(BoardBase):
+    """The actions on the machine."""
+
+    def action_pause(self) -> None:
+        self.command("pause")
+
+    def action_continue(self) -> None:
+        self.command("continue")
+
+    def action_step(self, count: int | None = None) -> None:
+        self.command("step", count, hint="t runs to the next trap")
+
+    def action_run_to_trap(self) -> None:
+        self.command("run_to_trap")
+
+    def action_until(self, goal: str | None = None) -> None:
+        if goal is not None:
+            self.command("until", goal)
+        elif self.frame is not None and self._can_run():
+            self.app.push_screen(RunUntil(self.frame.view.nanoseconds, self._goals()), self._until)
+
+    def _goals(self) -> dict[str, Goal]:
+        """What may happen on this machine."""
+        config = self.machine.config
+        there = {Goal.FFA: config.has_ffa, Goal.WORLD: config.secure is not None}
+        return {word: goal for word, goal in GOALS.items() if there.get(goal, True)}
+
+    def _until(self, goal: str | None) -> None:
+        if goal is not None:
+            self.command("until", goal)
+
+    def _can_run(self) -> bool:
+        reason = _STOPPED.get(self.bridge.state)
+        if reason is not None:
+            self.status.say(reason, warning=True)
+        return reason is None
+
+    # --- changing ------------------------------------------------------------------------------------
+
+    def action_inject(self, intid: int | None = None, vcpu: tuple[str, int] | None = None) -> None:
+        if intid is not None:
+            self.command("inject", intid, vcpu)
+        elif self.frame is not None:
+            self.app.push_screen(Inject(self.frame.view.vms, *self.bridge.selected), self._inject)
+
+    def _inject(self, chosen: Injection | None) -> None:
+        if chosen is not None:
+            self.command("inject", chosen.intid, (chosen.vm, chosen.vcpu))
+
+    def action_reset(self, vm: str | None = None) -> None:
+        if vm is not None:
+            self.command("reset", vm)
+        else:
+            self._after_question("Reset {vm}? What it holds in memory is lost.", "Reset", "reset")
+
+    def _after_question(self, question: str, word: str, command: str) -> None:
+        """Ask about the selected VM first."""
+        vm = self.bridge.selected[0]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.command(command, vm)
+
+        self.app.push_screen(Confirm(question.format(vm=vm), word), answered)
+
+    # --- breakpoints ---------------------------------------------------------------------------------
+
+    def action_break(self, place: str | None = None, condition: str | None = None) -> None:
+        if place is not None:
+            self.command("break", place, condition)
+        elif self.frame is not None:
+            vm = self.bridge.selected[0]
+            self.app.push_screen(Breakpoints(vm, self.frame.view.breakpoints), self._breakpoint)
+
+    def _breakpoint(self, chosen: str | int | None) -> None:
+        """A place to hold the selected partition at, or the number of a breakpoint to remove."""
+        if isinstance(chosen, str):
+            self.command("break", chosen)
+        elif chosen is not None:
+            self.command("delete", chosen)

@@ -1,0 +1,48 @@
+"""The base of the app's screens besides the board: each fills the place between the bar and the status line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
+
+from textual.containers import Container
+from textual.widget import Widget
+
+from engine.control import Control
+from engine.views import NOTHING_MORE, Part
+from hvtui.frame import Frame
+
+Look: TypeAlias = Callable[[Control], object]
+"""Builds a frozen picture on the machine's thread, between two slices."""
+
+
+class Page(Container):
+    """Shown and hidden by the board, which gives it every frame while it is open."""
+
+    part: ClassVar[Part] = NOTHING_MORE
+    """What of the machine it shows: asked for while it is open."""
+    selected: tuple[str, int] = ("", 0)
+    """The vCPU that people look at."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name, classes="page")
+
+    @property
+    def home(self) -> Widget:
+        """What has the focus when it is opened."""
+        raise NotImplementedError
+
+    def look(self) -> Look | None:
+        """What else it wants to know for the next frame: `Frame.looked` has the answer. None: nothing."""
+        return None
+
+    def show(self, frame: Frame) -> None:
+        """Fill its widgets."""
+        raise NotImplementedError
+
+    def follow(self, vm: str, vcpu: int) -> None:
+        """Another vCPU was selected."""
+        self.selected = (vm, vcpu)
+
+    def retitle(self) -> None:
+        """Titles of its panes, after a change of layout."""
