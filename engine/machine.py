@@ -87,6 +87,7 @@ class Machine:
         self._detail = "powered on"
         self._limit = NO_LIMIT
         """Virtual time to pause at, in cycles."""
+        self._when_held: list[Future[str]] = []
         self.failure = ""
         """Traceback of the error that ended the engine thread's running, else ""."""
         self._thread = threading.Thread(target=self._loop, name=f"machine {config.name}", daemon=True)
@@ -145,6 +146,12 @@ class Machine:
 
     def inject(self, vm: str, intid: int, vcpu: int = 0) -> Future[None]:
         return self.ask(lambda control: control.inject(vm, intid, vcpu))
+
+    def held(self) -> Future[str]:
+        """Done as soon as the machine stands still; the result says why it does."""
+        future: Future[str] = Future()
+        self.ask(lambda _: self._when_held.append(future))
+        return future
 
     def type(self, vm: str, data: bytes) -> Future[int]:
         """Type into a console; the result is how many bytes it took."""
@@ -219,6 +226,14 @@ class Machine:
             self._serve(block=self._state is not RunState.RUNNING)
             if self._state is RunState.RUNNING and not self._closing.is_set():
                 self._run_guarded()
+            if self._state is not RunState.RUNNING:
+                self._tell_held()
+
+    def _tell_held(self) -> None:
+        waiting, self._when_held = self._when_held, []
+        for future in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_result(self._detail)
 
     def _serve(self, block: bool, timeout: float | None = None) -> None:
         """Run the requests that wait; with `block`, wait for one first."""

@@ -103,6 +103,10 @@ class Commander:
 
     # --- help ----------------------------------------------------------------------------------------
 
+    async def held(self) -> str:
+        """Wait until the machine stands still; why it does."""
+        return await _done(self.machine.held())
+
     async def _state(self) -> RunState:
         return (await _done(self.machine.view())).state
 

@@ -41,17 +41,17 @@ async def inject(pilot: Pilot[None]) -> None:
 
 async def ffa_page(pilot: Pilot[None]) -> None:
     """The FF-A page, at its newest call."""
-    await pilot.press("x")
+    await pilot.press("4")
     await settle(pilot)
 
 
 async def devices_page(pilot: Pilot[None]) -> None:
     """The network device of the first VM."""
-    await press(pilot, "b", "down")
+    await press(pilot, "7", "down")
 
 
 async def interrupts_page(pilot: Pilot[None]) -> None:
-    await press(pilot, "l")
+    await press(pilot, "6")
 
 
 async def typing(pilot: Pilot[None]) -> None:

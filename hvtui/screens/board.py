@@ -16,13 +16,17 @@ from hvtui.actions import ACTIONS, find
 from hvtui.bindings import bindings
 from hvtui.bridge import Bridge
 from hvtui.commander import Commander
+from hvtui.facts import first_facts, gather
 from hvtui.frame import Frame
+from hvtui.screens import room
 from hvtui.screens.console_actions import ConsoleActions
 from hvtui.screens.machine_actions import MachineActions
 from hvtui.screens.pane_actions import PaneActions
 from hvtui.screens.program_actions import ProgramActions
+from hvtui.screens.session_actions import SessionActions
 from hvtui.settings import Settings
 from hvtui.text import shorten
+from hvtui.widgets.caption import Caption
 from hvtui.widgets.console import Console
 from hvtui.widgets.consoles import Consoles, partition_of
 from hvtui.widgets.detail import Detail
@@ -31,6 +35,7 @@ from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.interrupts import InterruptsPage
 from hvtui.widgets.mode_bar import ModeBar
+from hvtui.widgets.monitor_line import MonitorLine
 from hvtui.widgets.page import Look, Page
 from hvtui.widgets.partitions import Partitions, partitions_title
 from hvtui.widgets.records_page import RecordsPage
@@ -57,7 +62,7 @@ def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str
     return pages
 
 
-class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions):
+class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, SessionActions):
     """Shows a machine and lets people hold it."""
 
     CSS_PATH = ["board.tcss", "pages.tcss"]  # noqa: RUF012  # as Textual has it
@@ -82,6 +87,9 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions):
         screens = settings.keymap.keys(find("screen"))
         self.modes = ModeBar(screens, ["board", *self.pages], machine.config.name)
         self.status = StatusLine(pace, settings.keymap)
+        self.known = first_facts(machine.config)
+        self.monitor_line = MonitorLine(self.facts)
+        self.caption = Caption()
         self.frame: Frame | None = None
         self._stops = Stops()
         self.add_class("-show-events")
@@ -93,11 +101,17 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions):
         yield self.partitions
         yield self.event_log
         yield from self.pages.values()
+        yield self.caption
+        yield self.monitor_line
         yield self.status
 
     def on_mount(self) -> None:
         self.select(*self.bridge.selected)
         self.run_worker(self.bridge.run(), name="bridge", exit_on_error=False)
+        self.run_worker(self._learn(), name="facts", exit_on_error=False)
+
+    async def _learn(self) -> None:
+        self.known = await self.bridge.request(lambda machine: machine.ask(gather))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No FF-A actions on a machine without it."""
@@ -183,6 +197,14 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions):
     def _mode_chosen(self, message: ModeBar.Chosen) -> None:
         self.action_screen(message.mode)
 
+    @on(MonitorLine.Entered)
+    def _line_entered(self, message: MonitorLine.Entered) -> None:
+        self.obey(message.line)
+
+    @on(MonitorLine.Closed)
+    def _line_closed(self) -> None:
+        self.back_to_pane()
+
     @on(RecordsPage.Retitled)
     def _page_retitled(self) -> None:
         self.retitle()
@@ -202,6 +224,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions):
     # --- layout ------------------------------------------------------------------------------------
 
     def on_resize(self, event: events.Resize) -> None:
+        room.restore(self)
         # In one column, events take the place of registers; else they stand below the table.
         self.move_child(self.event_log, after=self.registers if self._is_tabbed(event) else self.partitions)
         self.partitions.fit(event.size.height)

@@ -15,10 +15,13 @@ from hvtui.commander import Commander
 if TYPE_CHECKING:
     from hvtui.bridge import Bridge
     from hvtui.frame import Frame
+    from hvtui.monitor import Facts
     from hvtui.settings import Settings
+    from hvtui.widgets.caption import Caption
     from hvtui.widgets.consoles import Consoles
     from hvtui.widgets.event_log import EventLog
     from hvtui.widgets.mode_bar import ModeBar
+    from hvtui.widgets.monitor_line import MonitorLine
     from hvtui.widgets.page import Page
     from hvtui.widgets.partitions import Partitions
     from hvtui.widgets.registers import Registers
@@ -43,6 +46,10 @@ class BoardBase(Screen[None]):
     page: Page | None
     """The one that is open; None: the board."""
     status: StatusLine
+    monitor_line: MonitorLine
+    caption: Caption
+    known: Facts
+    """What does not change of the machine."""
 
     def command(self, name: str, *values: Any, hint: str = "") -> None:
         """Have the machine do something, and tell what came of it; never waits here. `hint` helps on a refusal."""

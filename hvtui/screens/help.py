@@ -39,8 +39,10 @@ class Help(Dialog[None]):
             box.border_title = "Keys"
             box.border_subtitle = "arrows scroll · escape closes"
             for scope in Scope:
-                yield Static(_section(scope, self._actions, self._keymap), classes="section")
-            yield Static(_consoles(), classes="section")
+                if any(action.scope is scope for action in self._actions):
+                    yield Static(_section(scope, self._actions, self._keymap), classes="section")
+            if len(self._actions) > 1:
+                yield Static(_consoles(), classes="section")
 
 
 def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Table:
@@ -54,6 +56,8 @@ def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Table:
 def _words(action: Action) -> Text:
     words = Text(f"{action.title}\n", Ink.STRONG)
     words.append(action.help, Ink.TEXT)
+    if action.params and not action.takes_key:
+        words.append(f"\n:{action.usage}", Ink.CYAN)
     if action.example not in action.keys:
         words.append(f"\n{action.example}", Ink.MUTED)
     return words

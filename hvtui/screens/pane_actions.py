@@ -5,7 +5,9 @@ from __future__ import annotations
 from textual.widget import Widget
 
 from hvtui.modes import BOARD, MODES
+from hvtui.screens import room
 from hvtui.screens.board_base import BoardBase
+from hvtui.screens.jump import Jump
 from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.page import Page
 
@@ -88,6 +90,25 @@ class PaneActions(BoardBase):
 
     def action_previous_pane(self) -> None:
         self.focus_previous()
+
+    def action_jump(self) -> None:
+        panes = [pane for pane in self.query(".pane") if pane.region.area]
+        self.app.push_screen(Jump(panes), self._jumped)
+
+    def _jumped(self, pane: Widget | None) -> None:
+        if pane is not None:
+            self.show_pane(pane)
+
+    def action_grow(self) -> None:
+        self._resize(1)
+
+    def action_shrink(self) -> None:
+        self._resize(-1)
+
+    def _resize(self, step: int) -> None:
+        if self.focused is not None and self.focused.has_class("pane") and not self.has_class("-maximised"):
+            room.change(self, self.focused, step)
+            self.call_after_refresh(self.laid_out)
 
     def action_maximise(self) -> None:
         pane = self.focused

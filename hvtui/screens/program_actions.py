@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from engine.errors import MachineError
 from hvtui.actions import available, find
 from hvtui.palettes import PALETTES
 from hvtui.screens.board_base import BoardBase
@@ -34,6 +37,22 @@ class ProgramActions(BoardBase):
         names = [palette.name for palette in PALETTES]
         self.app.theme = theme or names[(names.index(self.app.theme) + 1) % len(names)]
         self.status.say(f"theme {self.app.theme}")
+
+    def action_screenshot(self, file: str | None = None) -> None:
+        self.attempt(self._screenshot(Path(file) if file is not None else self._picture_name()))
+
+    async def _screenshot(self, file: Path) -> str:
+        picture = self.app.export_screenshot(title=f"hvtui {self.machine.config.name}")
+        try:
+            file.write_text(picture, encoding="utf-8")
+        except OSError as error:
+            raise MachineError(f"{file}: cannot be written: {error.strerror}") from None
+        return f"{file} shows this screen"
+
+    def _picture_name(self) -> Path:
+        """With the machine's name and the instant, so that none is overwritten by another one."""
+        cycles = self.frame.view.cycles if self.frame is not None else 0
+        return Path(f"hvtui-{self.machine.config.name}-{self.modes.mode}-{cycles}.svg")
 
     def action_quit(self) -> None:
         def answered(yes: bool | None) -> None:

@@ -92,4 +92,4 @@ class FfaPage(RecordsPage):
     def main_title(self) -> str:
         """What is filtered, and how much is not shown."""
         held = ", held (end)" if self._held else ""
-        return f"ff-a calls, {self.filter_name} (n){held}"
+        return f"ff-a calls, {self.filter_name} (x){held}"

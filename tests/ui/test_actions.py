@@ -6,15 +6,18 @@ import pytest
 from textual.widgets import Label, OptionList
 
 from engine.views import RunState
-from hvtui.actions import ACTIONS, bindings, find, key_label
+from hvtui.actions import ACTIONS, find
 from hvtui.app import HvtuiApp
+from hvtui.bindings import bindings
+from hvtui.keymap import Keymap
 from hvtui.screens.board import BoardScreen
 from hvtui.screens.breakpoints import Breakpoints
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.details import Details
 from hvtui.screens.help import Help
 from hvtui.screens.inject import Inject
-from hvtui.screens.run_until import RunUntil, parse_time
+from hvtui.screens.run_until import RunUntil
+from hvtui.times import parse_time
 from hvtui.widgets import table
 from hvtui.widgets.console import Console
 from tests.ui.support import booted, press, running, settle, still, ticking, until
@@ -45,7 +48,7 @@ def test_every_action_has_a_method_and_every_key_one_action() -> None:
     keys = [key for action in ACTIONS for key in action.keys]
     assert len(keys) == len(set(keys))
     assert len(bindings()) >= len(ACTIONS)
-    assert key_label(find("console")) == "1-9"
+    assert Keymap().label(find("console")) == "alt+1-9"
 
 
 async def test_space_resumes_and_pauses() -> None:
@@ -89,7 +92,7 @@ async def test_i_injects_what_is_typed() -> None:
         await press(pilot, "enter")
         assert app.board.frame is not None
         assert 5 in app.board.frame.view.vms[0].vcpus[0].pending
-        assert "INTID 5 is pending in vm0" in app.board.status.notice
+        assert "INTID 5 is pending in vm0 (SGI 5)" in app.board.status.notice
 
 
 async def test_i_refuses_what_is_no_intid() -> None:
@@ -166,9 +169,9 @@ async def test_r_resets_after_a_question() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-async def test_digits_go_to_consoles(number: int) -> None:
+async def test_alt_digits_go_to_consoles(number: int) -> None:
     async with running(still()) as (app, pilot):
-        await press(pilot, "g", str(number))
+        await press(pilot, "g", f"alt+{number}")
         assert isinstance(app.focused, Console)
         assert app.focused.number == number
         assert app.board.bridge.selected == (f"vm{number - 1}", 0)
@@ -176,7 +179,7 @@ async def test_digits_go_to_consoles(number: int) -> None:
 
 async def test_a_digit_without_console_does_nothing() -> None:
     async with running(still()) as (app, pilot):
-        await press(pilot, "7")
+        await press(pilot, "alt+7")
         assert isinstance(app.focused, Console)
 
 
@@ -210,33 +213,33 @@ async def test_g_and_e_take_turns_on_a_small_terminal() -> None:
         assert focus_id(app) == "events"
 
 
-async def test_f_shows_all_events() -> None:
+async def test_o_shows_all_events() -> None:
     async with running(still()) as (app, pilot):
         few = app.board.event_log.virtual_size.height
-        await press(pilot, "f")
+        await press(pilot, "o")
         assert app.board.event_log.virtual_size.height > few
-        await press(pilot, "f")
+        await press(pilot, "o")
         assert app.board.event_log.virtual_size.height == few
 
 
-@pytest.mark.parametrize("pane", ["1", "g", "e"])
-async def test_ctrl_o_maximises_and_shares_out(pane: str) -> None:
+@pytest.mark.parametrize("pane", ["alt+1", "g", "e"])
+async def test_z_maximises_and_shares_out(pane: str) -> None:
     async with running(still()) as (app, pilot):
         await press(pilot, pane)
         focused = app.focused
         assert focused is not None
         small = focused.outer_size
-        await press(pilot, "ctrl+o")
-        assert focused.outer_size == (120, 39)
-        await press(pilot, "ctrl+o")
+        await press(pilot, "z")
+        assert focused.outer_size == (120, 38)
+        await press(pilot, "z")
         assert focused.outer_size == small
 
 
 async def test_a_maximised_pane_gives_way_to_another() -> None:
     async with running(still()) as (app, pilot):
-        await press(pilot, "g", "ctrl+o", "2")
+        await press(pilot, "g", "z", "alt+2")
         assert app.focused is app.board.consoles["vm1"]
-        assert app.focused.outer_size == (120, 39)
+        assert app.focused.outer_size == (120, 38)
 
 
 async def test_tab_goes_round_the_panes() -> None:
@@ -284,9 +287,9 @@ async def test_quit_asks(key: str) -> None:
         assert app._exit
 
 
-async def test_p_sets_a_breakpoint_and_takes_it_away() -> None:
+async def test_b_sets_a_breakpoint_and_takes_it_away() -> None:
     async with running(still(booted)) as (app, pilot):
-        await press(pilot, "p")
+        await press(pilot, "b")
         assert isinstance(app.screen, Breakpoints)
         await pilot.press(*"dispatch", "underscore", *"irq", "enter")
         await settle(pilot)
@@ -298,13 +301,13 @@ async def test_p_sets_a_breakpoint_and_takes_it_away() -> None:
         assert app.board.frame.view.detail.startswith("breakpoint 1: vm0/0 at 0x4800")
         (found,) = app.board.frame.view.breakpoints
         assert (found.number, found.vm, found.symbol, found.hits) == (1, "vm0", "dispatch_irq", 1)
-        await press(pilot, "p", "down", "enter")
+        await press(pilot, "b", "down", "enter")
         assert app.board.frame.view.breakpoints == ()
 
 
-async def test_p_refuses_what_is_no_place() -> None:
+async def test_b_refuses_what_is_no_place() -> None:
     async with running(still(booted)) as (app, pilot):
-        await press(pilot, "p")
+        await press(pilot, "b")
         await pilot.press(*"nowhere", "enter")
         await settle(pilot)
         assert "expected an address, or a symbol of vm0 (got 'nowhere')" in app.board.status.notice

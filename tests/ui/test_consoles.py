@@ -110,7 +110,7 @@ async def test_a_crashed_vm_is_told_and_the_app_goes_on(tmp_path: Path) -> None:
     async with running(machine) as (app, pilot):
         assert "✖ crashed" in str(app.board.consoles["bad"].border_title)
         assert app.board.consoles["bad"].has_class("-crashed")
-        await press(pilot, "2", "question_mark", "escape")
+        await press(pilot, "alt+2", "question_mark", "escape")
         assert "I am good" in console_text(app, "good")
 
 
@@ -171,5 +171,5 @@ async def test_a_flood_of_garbage_leaves_the_app_usable() -> None:
         garbage = bytes(range(256)) * 64 + b"\x1b[999999999L\x1b]0;" + b"x" * 5000
         for _ in range(20):
             console.feed(garbage)
-        await press(pilot, "2", "g")
+        await press(pilot, "alt+2", "g")
         assert app.focused is app.board.registers

@@ -59,7 +59,7 @@ async def test_a_machine_without_devices_has_no_such_page(ticks: Machine) -> Non
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "devices" not in app.board.pages
-        await press(pilot, "b")
+        await press(pilot, "7")
         assert app.board.page is None
 
 
@@ -67,7 +67,7 @@ async def test_every_slot_port_and_station_is_listed(network: Machine) -> None:
     app = HvtuiApp(network)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "b")
+        await press(pilot, "7")
         page = devices(app)
         view = network.control.view(app.board.bridge.state, "").devices
         assert view is not None
@@ -83,11 +83,11 @@ async def test_it_is_asked_for_only_while_the_page_is_open(network: Machine) -> 
     app = HvtuiApp(network)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        for key, part in (("b", "devices"), ("l", "interrupts")):
+        for key, part in (("7", "devices"), ("6", "interrupts")):
             await press(pilot, key)
             assert app.board.frame is not None
             assert getattr(app.board.frame.view, part) is not None
-        await press(pilot, "l")
+        await press(pilot, "1")
         assert app.board.page is None
         frame = app.board.frame
         assert frame is not None
@@ -99,7 +99,7 @@ async def test_the_interrupts_of_every_vcpu(ticks: Machine) -> None:
     app = HvtuiApp(ticks)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "l")
+        await press(pilot, "6")
         page = interrupts(app)
         listed = {(row.item.target, row.item.interrupt.intid) for row in page.interrupts._rows}
         assert {("vm0/0", 27), ("vm1/0", 27), ("vm0/0", 33), ("vm0/1", 1)} <= listed
@@ -110,14 +110,14 @@ async def test_the_interrupts_of_every_vcpu(ticks: Machine) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("pressed", [("b",), ("b", "up", "enter")], ids=["devices", "details"])
+@pytest.mark.parametrize("pressed", [("7",), ("7", "up", "enter")], ids=["devices", "details"])
 def test_devices(snap_compare: Compare, network: Machine, size: tuple[int, int], pressed: tuple[str, ...]) -> None:
     assert snap_compare(HvtuiApp(network), terminal_size=size, run_before=keys(*pressed))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_interrupts(snap_compare: Compare, ticks: Machine, size: tuple[int, int]) -> None:
-    assert snap_compare(HvtuiApp(ticks), terminal_size=size, run_before=keys("l", "down", "down"))
+    assert snap_compare(HvtuiApp(ticks), terminal_size=size, run_before=keys("6", "down", "down"))
 
 
 @pytest.mark.parametrize("size", [*SIZES, (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -126,6 +126,6 @@ async def test_opening_a_page_selects_no_other_vcpu(ticks: Machine, size: tuple[
     app = HvtuiApp(ticks)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        for _ in range(2):
-            await press(pilot, "l")
+        for key in ("6", "1"):
+            await press(pilot, key)
             assert app.board.bridge.selected == ("vm0", 0)
