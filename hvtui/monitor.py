@@ -80,6 +80,7 @@ def find(word: str) -> Action:
 
 
 def _values(action: Action, rest: str, facts: Facts) -> Iterator[Any]:
+    refused: MonitorError | None = None
     for place, param in enumerate(action.params):
         last = place == len(action.params) - 1
         token, after = (rest, "") if last else _token(rest)
@@ -91,12 +92,13 @@ def _values(action: Action, rest: str, facts: Facts) -> Iterator[Any]:
         try:
             value = _READ[param.kind](_unquoted(token), facts)
         except MonitorError as error:
+            refused = refused or error
             if last or not param.optional:
-                raise MonitorError(f"{action.word}: {error}") from None
+                raise MonitorError(f"{action.word}: {refused}") from None
             yield None  # it may be what the next one is
             continue
         yield value
-        rest = after
+        rest, refused = after, None
     if rest and not action.params:
         raise MonitorError(f"{action.word}: expected nothing more (got {rest!r})")
 
