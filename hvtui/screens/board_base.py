@@ -86,6 +86,10 @@ class BoardBase(Screen[None]):
         """Follow another vCPU."""
         raise NotImplementedError
 
+    def action_monitor(self, line: str = "") -> None:
+        """Open the monitor line with what it begins with."""
+        raise NotImplementedError
+
     def show_pane(self, pane: Widget) -> None:
         """Focus a pane, wherever it is."""
         raise NotImplementedError

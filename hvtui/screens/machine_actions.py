@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.debug.goals import Goal
 from engine.views import RunState
 from hvtui.commander import GOALS
@@ -28,6 +30,12 @@ class MachineActions(BoardBase):
 
     def action_step(self, count: int | None = None) -> None:
         self.command("step", count, hint="t runs to the next trap")
+
+    def action_next(self) -> None:
+        self.command("next")
+
+    def action_finish(self) -> None:
+        self.command("finish")
 
     def action_run_to_trap(self) -> None:
         self.command("run_to_trap")
@@ -66,21 +74,55 @@ class MachineActions(BoardBase):
         if chosen is not None:
             self.command("inject", chosen.intid, (chosen.vm, chosen.vcpu))
 
+    def action_set(self, place: str | None = None, value: str | None = None) -> None:
+        if place is None or value is None:
+            self.action_monitor("set " if place is None else f"set {place} ")
+        else:
+            vm, vcpu = self.bridge.selected
+            self._ask(f"Write {value} into {place} of {vm}/{vcpu}?", "Write", "set", place, value)
+
+    def action_write(self, space: str, place: str, data: str) -> None:
+        vm, vcpu = self.bridge.selected
+        owner = {"va": f"{vm}/{vcpu}", "ipa": vm, "pa": "the board"}[space]
+        self._ask(f"Write {data} at {space.upper()} {place} of {owner}?", "Write", "write", space, place, data)
+
+    def action_print(self, expression: str | None = None) -> None:
+        if expression is None:
+            self.action_monitor("print ")
+        else:
+            self.command("print", expression)
+
+    def action_type(self, console: str, text: str) -> None:
+        self.command("type", console, text)
+
+    def action_plug(self, port: str) -> None:
+        self.command("plug", port)
+
+    def action_unplug(self, port: str) -> None:
+        self.command("unplug", port)
+
     def action_reset(self, vm: str | None = None) -> None:
         if vm is not None:
             self.command("reset", vm)
         else:
-            self._after_question("Reset {vm}? What it holds in memory is lost.", "Reset", "reset")
+            chosen = self.bridge.selected[0]
+            self._ask(f"Reset {chosen}? What it holds in memory is lost.", "Reset", "reset", chosen)
 
-    def _after_question(self, question: str, word: str, command: str) -> None:
-        """Ask about the selected VM first."""
-        vm = self.bridge.selected[0]
+    def action_power_off(self, vm: str | None = None) -> None:
+        if vm is not None:
+            self.command("power_off", vm)
+        else:
+            chosen = self.bridge.selected[0]
+            self._ask(f"Power {chosen} off? Only a reset starts it again.", "Power off", "power_off", chosen)
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.command(command, vm)
+    def _ask(self, question: str, yes: str, command: str, *values: Any) -> None:
+        """Do a command after a question."""
 
-        self.app.push_screen(Confirm(question.format(vm=vm), word), answered)
+        def answered(answer: bool | None) -> None:
+            if answer:
+                self.command(command, *values)
+
+        self.app.push_screen(Confirm(question, yes), answered)
 
     # --- breakpoints ---------------------------------------------------------------------------------
 
@@ -97,3 +139,30 @@ class MachineActions(BoardBase):
             self.command("break", chosen)
         elif chosen is not None:
             self.command("delete", chosen)
+
+    def action_watch(
+        self,
+        place: str | None = None,
+        size: int | None = None,
+        access: str | None = None,
+        condition: str | None = None,
+    ) -> None:
+        if place is None:
+            self.action_monitor("watch ")
+        else:
+            self.command("watch", place, size, access, condition)
+
+    def action_delete(self, number: int) -> None:
+        self.command("delete", number)
+
+    def action_condition(self, number: int, expression: str | None = None) -> None:
+        self.command("condition", number, expression)
+
+    def action_ignore(self, number: int, count: int) -> None:
+        self.command("ignore", number, count)
+
+    def action_enable(self, number: int) -> None:
+        self.command("enable", number)
+
+    def action_disable(self, number: int) -> None:
+        self.command("disable", number)

@@ -22,6 +22,8 @@ _STATES: dict[RunState, tuple[str, Style]] = {
 }
 _LEAST_DETAIL = 10
 _NOTICE_S = 5.0
+_HINT = 3
+"""Parts that a hint is made of."""
 
 
 class StatusLine(Widget):
@@ -74,8 +76,8 @@ class StatusLine(Widget):
     def _right(self, room: int) -> list[tuple[str, Style]]:
         """Why it stopped, then hints as far as there is room, at the right edge."""
         hints = self._hints()
-        while len(hints) > 4 and _width(hints) > room:
-            del hints[-6:-4]  # the last two, help and quit, go last
+        while len(hints) > _HINT * 2 and _width(hints) > room:
+            del hints[-_HINT * 3 : -_HINT * 2]  # the last two, help and quit, go last
         space = max(0, room - _width(hints))
         detail = self.view.detail if self.view is not None and self.view.state is not RunState.RUNNING else ""
         words = text.fit(f" {detail}", space - 1) + " " if space >= _LEAST_DETAIL else " " * space
@@ -83,13 +85,18 @@ class StatusLine(Widget):
 
     def _hints(self) -> list[tuple[str, Style]]:
         if self.typing_into:
-            return [("ctrl+]", Ink.KEY), (" leave ", Ink.TEXT)]
+            return [("ctrl+]", Ink.KEY), (" leave", Ink.TEXT), (" ", Ink.TEXT)]
         running = self.view is not None and self.view.state is RunState.RUNNING
         parts: list[tuple[str, Style]] = []
         for action in ACTIONS:
             if action.hint:
                 word = "resume" if action.name == "pause" and not running else action.hint
-                parts += [(self._keymap.first(action), Ink.KEY), (f" {word}  ", Ink.TEXT)]
+                click = Style.from_meta({"@click": f"screen.{action.name}"})
+                parts += [
+                    (self._keymap.first(action), Ink.KEY + click),
+                    (f" {word}", Ink.TEXT + click),
+                    ("  ", Ink.TEXT),
+                ]
         return parts
 
 
