@@ -62,10 +62,6 @@ class Stage:
         bits = self.input_bits - self.shift(level) if level == self.start_level else self.grain - 3
         return table + 8 * (address >> self.shift(level) & (1 << bits) - 1)
 
-    def has_blocks(self, level: int) -> bool:
-        """Whether an entry of this level may map a block (D8.3.1)."""
-        return level == 2 or (level == 1 and self.grain == _GRAIN_4K)
-
     @property
     def output_mask(self) -> int:
         """Of the address in a descriptor."""

@@ -66,7 +66,7 @@ def target(word: int, address: int) -> Target | None:
 
 
 def based(word: int) -> tuple[int, int] | None:
-    """(base register, offset) of an ADD, load or store with an immediate, which completes what ADRP began; else None."""
+    """(base register, offset) of an ADD, load or store with an immediate, as it completes an ADRP; None for others."""
     base, immediate = word >> 5 & 0x1F, word >> 10 & 0xFFF
     if word & 0xFF80_0000 == 0x9100_0000:
         return base, immediate << (12 if word >> 22 & 1 else 0)

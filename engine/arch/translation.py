@@ -1,7 +1,7 @@
 """Address translation through both stages, step by step, as the CPU does it (Arm ARM D8.2-D8.4).
 
-Nothing is cached here and nothing is changed: tables are read where they are. Like the model, a walk does not check
-the sizes of the addresses that descriptors hold.
+Nothing is cached here and nothing is changed: tables are read where they are. As in the CPU model, a walk takes blocks
+at every level but the last, adds nothing up where their addresses are misaligned, and checks no address sizes.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _walk(stage: Stage, address: int, entry: Entry) -> tuple[tuple[Step, ...], F
     for level in range(stage.start_level, LEVELS):
         here = stage.entry(table, address, level)
         physical, descriptor, fault = entry(here, level)
-        kind = EntryKind.INVALID if descriptor is None else entry_kind(stage, descriptor, level)
+        kind = EntryKind.INVALID if descriptor is None else entry_kind(descriptor, level)
         steps.append(Step(level, table, here, physical, descriptor, kind))
         if fault is None and kind is EntryKind.INVALID:
             fault = Fault(FaultStatus.TRANSLATION_L0, stage.number, level)
@@ -215,12 +215,12 @@ def _walk(stage: Stage, address: int, entry: Entry) -> tuple[tuple[Step, ...], F
     raise AssertionError("level 3 has no tables")
 
 
-def entry_kind(stage: Stage, descriptor: int, level: int) -> EntryKind:
+def entry_kind(descriptor: int, level: int) -> EntryKind:
     """What a descriptor is."""
     last = level == LEVELS - 1
     if descriptor & (VALID | TABLE_OR_PAGE) == VALID | TABLE_OR_PAGE:
         return EntryKind.PAGE if last else EntryKind.TABLE
-    return EntryKind.BLOCK if descriptor & VALID and not last and stage.has_blocks(level) else EntryKind.INVALID
+    return EntryKind.BLOCK if descriptor & VALID and not last else EntryKind.INVALID
 
 
 def _concluded(stage: Stage, address: int, steps: tuple[Step, ...], allowed: Access, access: Access) -> Walk:
@@ -233,7 +233,7 @@ def _concluded(stage: Stage, address: int, steps: tuple[Step, ...], allowed: Acc
         fault = Fault(FaultStatus.ACCESS_FLAG_L0, stage.number, leaf.level)
     elif access not in allowed:
         fault = Fault(FaultStatus.PERMISSION_L0, stage.number, leaf.level)
-    output = descriptor & stage.output_mask & -size | address & size - 1
+    output = descriptor & stage.output_mask | address & size - 1
     return Walk(stage, address, steps, output, allowed, fault)
 
 
