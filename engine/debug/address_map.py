@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from engine.arch.attributes import stage2_memory
-from engine.arch.paging import PAGE, PageState
+from engine.arch.paging import PAGE, S2AP, PageState, S2Leaf
 from engine.arch.regime import Access, letters
 from engine.arch.translation import stage2_allowed
 from engine.board.memory_map import FIRMWARE_SIZE, SECURE_BASE, SECURE_SIZE
@@ -35,6 +38,32 @@ class _Tie(NamedTuple):
     handle: int
 
 
+class _Ties:
+    """What transactions bind of a partition, by address."""
+
+    def __init__(self, ties: Iterable[_Tie]) -> None:
+        ordered = sorted(ties)
+        self._limits = sorted({limit for tie in ordered for limit in (tie.start, tie.end)})
+        self._bound: list[tuple[_Tie, ...]] = []
+        """Of the addresses from one limit to the next."""
+        bound: tuple[_Tie, ...] = ()
+        following = iter(ordered)
+        tie = next(following, None)
+        for limit in self._limits:
+            bound = tuple(each for each in bound if each.end > limit)
+            while tie is not None and tie.start == limit:
+                bound, tie = (*bound, tie), next(following, None)
+            self._bound.append(bound)
+
+    def limits(self, start: int, end: int) -> list[int]:
+        """Where what is bound changes inside (start, end)."""
+        return self._limits[bisect_right(self._limits, start) : bisect_left(self._limits, end)]
+
+    def at(self, address: int) -> tuple[_Tie, ...]:
+        index = bisect_right(self._limits, address) - 1
+        return self._bound[index] if index >= 0 else ()
+
+
 def ipa_map_view(system: System, partition: Partition) -> IpaMapView:
     """All of it, from 0 to the end of the address space."""
     return _map(partition, _ties(system, partition, ffa_view(system)))
@@ -48,9 +77,9 @@ def who_maps_view(system: System, address: int) -> PageOwnersView:
     return PageOwnersView(page, _place(system, maps, page), mappings)
 
 
-def _map(partition: Partition, ties: Sequence[_Tie]) -> IpaMapView:
+def _map(partition: Partition, ties: _Ties) -> IpaMapView:
     stage2 = partition.stage2
-    mapped = [piece for run in stage2_runs.runs(stage2) for piece in _pieces(partition, run, ties)]
+    mapped = _joined(piece for run in stage2_runs.runs(stage2) for piece in _pieces(partition, run, ties))
     found = sorted([*mapped, *_devices(partition)], key=lambda each: each.ipa)
     return IpaMapView(
         partition=partition.name,
@@ -82,20 +111,35 @@ def _place(system: System, maps: Sequence[IpaMapView], page: int) -> str:
 # --- what is mapped --------------------------------------------------------------------------------
 
 
-def _pieces(partition: Partition, run: Run, ties: Sequence[_Tie]) -> Iterator[IpaRange]:
+def _pieces(partition: Partition, run: Run, ties: _Ties) -> Iterator[IpaRange]:
     """A run cut where transactions, or the partition's own RAM, begin and end."""
-    limits = [limit for tie in ties for limit in (tie.start, tie.end)]
-    limits += [partition.ram_base, partition.ram_base + partition.ram_size]
-    inside = sorted({limit for limit in limits if run.ipa < limit < run.end})
-    starts = [run.ipa, *inside]
-    for start, end in zip(starts, [*inside, run.end], strict=True):
-        here = [tie for tie in ties if tie.start <= start < tie.end]
-        yield _piece(partition, run, start, end - start, here)
+    ram = (partition.ram_base, partition.ram_base + partition.ram_size)
+    inside = sorted({*ties.limits(run.ipa, run.end), *(limit for limit in ram if run.ipa < limit < run.end)})
+    for start, end in zip([run.ipa, *inside], [*inside, run.end], strict=True):
+        yield _piece(partition, run, start, end - start, ties.at(start))
+
+
+def _joined(pieces: Iterable[IpaRange]) -> Iterator[IpaRange]:
+    """Pieces that nothing tells apart but their addresses are one."""
+    last: IpaRange | None = None
+    for piece in pieces:
+        if last is not None and _moved(last, last.size) == msgspec.structs.replace(piece, size=last.size):
+            last = msgspec.structs.replace(last, size=last.size + piece.size)
+            continue
+        if last is not None:
+            yield last
+        last = piece
+    if last is not None:
+        yield last
+
+
+def _moved(piece: IpaRange, distance: int) -> IpaRange:
+    return msgspec.structs.replace(piece, ipa=piece.ipa + distance, physical=(piece.physical or 0) + distance)
 
 
 def _piece(partition: Partition, run: Run, ipa: int, size: int, ties: Sequence[_Tie]) -> IpaRange:
     leaf = run.leaf
-    kind, ties = _kind(leaf.state, ties)
+    kind, ties = _kind(leaf, ties)
     peers = tuple(dict.fromkeys(peer for tie in ties for peer in tie.peers))
     return IpaRange(
         ipa=ipa,
@@ -110,16 +154,17 @@ def _piece(partition: Partition, run: Run, ipa: int, size: int, ties: Sequence[_
     )
 
 
-def _kind(state: PageState, ties: Sequence[_Tie]) -> tuple[IpaKind, Sequence[_Tie]]:
+def _kind(leaf: S2Leaf, ties: Sequence[_Tie]) -> tuple[IpaKind, Sequence[_Tie]]:
     """The tables decide, and the records say with whom; for whoever owns EL2 there are only records."""
     given = [tie for tie in ties if tie.kind is not IpaKind.BORROWED]
-    if state is PageState.OWNED:
+    if leaf.state is PageState.OWNED:
         return (given[0].kind, given) if given else (IpaKind.OWN, ())
-    if state is PageState.SHARED_BORROWED:
+    if leaf.state is PageState.SHARED_BORROWED:
         return IpaKind.BORROWED, [tie for tie in ties if tie.kind is IpaKind.BORROWED]
-    if state is PageState.DONATED:
+    if leaf.state is PageState.DONATED:
         return IpaKind.DONATED, [tie for tie in given if tie.kind is IpaKind.DONATED]
-    return (given[0].kind if given else IpaKind.SHARED), given
+    unrecorded = IpaKind.LENT if leaf.access is S2AP.NONE else IpaKind.SHARED
+    return (given[0].kind if given else unrecorded), given
 
 
 def _name(partition: Partition, ipa: int) -> str:
@@ -158,13 +203,13 @@ def _with_gaps(found: Sequence[IpaRange]) -> Iterator[IpaRange]:
 # --- what the records say --------------------------------------------------------------------------
 
 
-def _ties(system: System, partition: Partition, ffa: FfaView | None) -> list[_Tie]:
+def _ties(system: System, partition: Partition, ffa: FfaView | None) -> _Ties:
     """What transactions bind of a partition, in its own addresses."""
     if ffa is None:
-        return []
+        return _Ties(())
     names = {each.id: each.name for each in ffa.partitions}
     ids = _ids(system, partition, ffa)
-    return sorted(tie for record in ffa.transactions for tie in _of_record(record, ids, names))
+    return _Ties(tie for record in ffa.transactions for tie in _of_record(record, ids, names))
 
 
 def _ids(system: System, partition: Partition, ffa: FfaView) -> set[int]:

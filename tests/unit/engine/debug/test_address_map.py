@@ -19,6 +19,7 @@ from engine.hypervisor.partition import Partition
 from engine.hypervisor.stage2 import IPA_BITS
 from tests.support.machines import RAM_SIZE, Guest, spin, tiny
 from tests.unit.engine.debug.guests import shared, standing
+from tests.unit.engine.hypervisor.relaying import RAM_SIZE as RELAYED_RAM
 from tests.unit.engine.hypervisor.relaying import RO, RW_NX, Relaying, handle
 from tests.unit.engine.spmc.standing import SP1, VM1, Standing, wish
 
@@ -201,3 +202,20 @@ def test_whose_memory_it_is_that_no_partition_has() -> None:
     assert {page: inspect.who_maps(control, page).place for page in places} == places
     assert inspect.who_maps(control, root).mappings == ()
     assert inspect.who_maps(control, secure_root).mappings == ()
+
+
+def test_ranges_of_one_transaction_are_one_range_where_they_meet(machine: Relaying) -> None:
+    """Every second page of a hundred, and then all that is left: pieces come and go with the transactions."""
+    even = handle(machine.send(ranges=[Range(machine.page(1, 2 * n), 1) for n in range(50)]))
+    view = ipa_map_view(machine.system, machine.system.vms[0])
+    given = [each for each in view.ranges if each.kind is IpaKind.SHARED]
+    assert [(each.ipa, each.size, each.handles) for each in given] == [
+        (machine.page(1, 2 * n), PAGE, (even,)) for n in range(50)
+    ]
+    assert machine.reclaim(1, even) == 0
+    handle(machine.send(ranges=[Range(machine.page(1, n), 1) for n in range(100)]))
+    view = ipa_map_view(machine.system, machine.system.vms[0])
+    (given_again,) = [each for each in view.ranges if each.kind is IpaKind.SHARED]
+    assert (given_again.ipa, given_again.size) == (machine.page(1), 100 * PAGE)
+    own = [each for each in view.ranges if each.kind is IpaKind.OWN]
+    assert sum(each.size for each in own) == RELAYED_RAM - 100 * PAGE
