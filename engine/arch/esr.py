@@ -39,9 +39,12 @@ class EC(enum.IntEnum):
 
 
 class FaultStatus(enum.IntEnum):
-    """DFSC/IFSC codes the machine injects itself; translation levels are added to the *_L0 ones."""
+    """DFSC/IFSC codes of faults that translation or memory raises; levels are added to the *_L0 ones."""
 
+    ADDRESS_SIZE_L0 = 0x00
     TRANSLATION_L0 = 0x04
+    ACCESS_FLAG_L0 = 0x08
+    PERMISSION_L0 = 0x0C
     EXTERNAL = 0x10
     EXTERNAL_ON_WALK_L0 = 0x14
     ALIGNMENT = 0x21

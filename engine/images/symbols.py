@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -46,6 +46,18 @@ class SymbolTable:
         if offset >= symbol.size > 0 or address >= self._end:
             return ""
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
+
+    def at(self, address: int) -> str:
+        """The symbol that begins at an address, "" if none does."""
+        index = bisect_left(self._addresses, address)
+        found = index < len(self._symbols) and self._addresses[index] == address
+        return self._symbols[index].name if found else ""
+
+    def start(self, address: int) -> int | None:
+        """Where the symbol that an address is in begins; None where nothing is known."""
+        if not self.lookup(address):
+            return None
+        return self._addresses[bisect_right(self._addresses, address) - 1]
 
     def address(self, name: str) -> int | None:
         """Address of a name (the lowest, if several places share it); None if there is none."""

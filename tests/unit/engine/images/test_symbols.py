@@ -53,3 +53,10 @@ def test_lookup_agrees_with_a_search(places: list[tuple[int, int]], address: int
         assert found == ""
     else:
         assert found.partition("+")[0] == below[-1].name
+
+
+def test_where_a_symbol_begins() -> None:
+    table = SymbolTable([Symbol(0x1000, 8, "sized"), Symbol(0x2000, 0, "label")], end=0x3000)
+    assert [table.at(address) for address in (0x1000, 0x1004, 0x2000, 0)] == ["sized", "", "label", ""]
+    starts = [table.start(address) for address in (0x1000, 0x1007, 0x1008, 0x2FFF, 0x3000, 0)]
+    assert starts == [0x1000, 0x1000, None, 0x2000, None, None]
