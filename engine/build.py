@@ -77,13 +77,12 @@ class System:
     @property
     def partitions(self) -> list[Partition]:
         """All that run guest code: the VMs, then the secure partitions."""
-        return [*self.vms, *(each for each in self.hypervisor.partitions if each.secure)]
+        return _partitions(self.vms, self.hypervisor)
 
     @property
     def consoles(self) -> list[Console]:
         """The partitions' own, then the second ones of VMs."""
-        second = [vm.hvc for vm in self.vms if vm.hvc is not None]
-        return [*(partition.console for partition in self.partitions), *second]
+        return _consoles(self.partitions)
 
     def partition(self, name: str) -> Partition:
         """The partition with this name; KeyError if there is none."""
@@ -91,6 +90,15 @@ class System:
             if partition.name == name:
                 return partition
         raise KeyError(name)
+
+
+def _partitions(vms: Sequence[Vm], hypervisor: Hypervisor) -> list[Partition]:
+    return [*vms, *(each for each in hypervisor.partitions if each.secure)]
+
+
+def _consoles(partitions: Sequence[Partition]) -> list[Console]:
+    second = [partition.hvc for partition in partitions if partition.hvc is not None]
+    return [*(partition.console for partition in partitions), *second]
 
 
 class _Builder:
@@ -236,6 +244,8 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
     builder = _Builder(config, EventRing(event_capacity, digest))
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
+    builder.attach_devices()
+    consoles = _consoles(_partitions(builder.vms, builder.hypervisor))
     system = System(
         config=config,
         memory=builder.memory,
@@ -243,12 +253,11 @@ def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 
         events=builder.events,
         vms=builder.vms,
         breakpoints=Breakpoints(builder.hypervisor),
-        goals=Goals(builder.events, builder.hypervisor),
+        goals=Goals(builder.events, builder.hypervisor, consoles),
         ffa=builder.ffa,
         secure=builder.secure,
         networks=tuple(builder.networks.values()),
         host_links=build_host_links(config, builder.networks),
     )
-    builder.attach_devices()
     builder.power_on()
     return system

@@ -61,7 +61,7 @@ class Console:
             excess = len(self._kept) - _KEEP
             del self._kept[:excess]
             self._dropped += excess
-        for listener in self.listeners:
+        for listener in tuple(self.listeners):  # one that has heard enough goes away
             listener(data)
 
     def since(self, position: int) -> tuple[bytes, int]:

@@ -9,41 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine import observe
-from engine.board.network.cable import Cable
-from engine.build import System
-from engine.console import Console
-from engine.debug.breakpoints import Breakpoint
-from engine.debug.goals import Goal
+from engine.control_base import MOST_RECORDED, ControlError
+from engine.control_debug import DebugControl
+from engine.control_write import WriteControl
 from engine.errors import MachineError
 from engine.events import HostInput, screen_number, screen_size
-from engine.hypervisor.partition import Partition
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.hypervisor.vm import SPI_BASE
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 
+__all__ = ["LARGEST_SCREEN", "MOST_RECORDED", "Control", "ControlError"]
+
 LARGEST_SCREEN = 0xFFFF
 """Columns and rows."""
 _MAX_INTID = SPI_BASE + 256
-MOST_RECORDED = 256 << 20
-"""Bytes of input that are kept for a replay: how much comes from a network is not ours to choose."""
-_INPUT_WEIGHT = 256
-"""Bytes that an input takes besides its data."""
 
 
-class ControlError(MachineError):
-    """Something that cannot be done to this machine now, or at all; one line says why."""
-
-
-class Control:
+class Control(DebugControl, WriteControl):
     """One built system and the operations on it; call from one thread, between slices."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        self.inputs: list[HostInput] = []
-        """Everything that came from outside so far, for `replay`; nothing at all once it was too much."""
-        self.recorded = 0
-        """Bytes that they take, or would; beyond MOST_RECORDED they are not kept."""
 
     # --- running -------------------------------------------------------------------------------
 
@@ -55,59 +39,6 @@ class Control:
         """Run until all cores together executed `count` more instructions, or none will be without input."""
         hypervisor = self.system.hypervisor
         hypervisor.advance(NO_LIMIT, hypervisor.progress + count)
-
-    def step(self, vm_name: str, vcpu_index: int) -> None:
-        """Execute exactly one instruction of one vCPU. ControlError when it cannot run."""
-        vcpu = self.vcpu(vm_name, vcpu_index)
-        if not vcpu.runnable:
-            raise ControlError(f"{vm_name}/{vcpu_index} cannot step: it is {vcpu.state.value}")
-        if vcpu.pcore.current is not vcpu:
-            self._record("step", vm_name, vcpu_index)
-        breakpoints = self.system.breakpoints
-        breakpoints.muted = True
-        try:
-            self.system.hypervisor.step(vcpu)
-        finally:
-            breakpoints.muted = False
-
-    # --- breakpoints -----------------------------------------------------------------------------
-
-    def add_breakpoint(self, vm_name: str, place: int | str) -> Breakpoint:
-        """Hold the machine whenever a vCPU of a partition is about to execute at a virtual address.
-
-        It may be named: a number, a symbol, or a symbol and an offset, `guest_main+0x10`.
-        """
-        address = place if isinstance(place, int) else self.address(vm_name, place)
-        if not 0 <= address < 1 << 64 or address % 4:
-            raise ControlError(f"expected the address of an instruction, a multiple of 4 (got {address:#x})")
-        return self.system.breakpoints.add(self.vm(vm_name), address)
-
-    def address(self, vm_name: str, text: str) -> int:
-        """The number that a text is, or the address of the symbol that it names in a partition."""
-        name, plus, offset = text.strip().partition("+")
-        try:
-            known = self.vm(vm_name).symbols.address(name.strip())
-            return (int(name, 0) if known is None else known) + (int(offset, 0) if plus else 0)
-        except ValueError:
-            raise ControlError(f"expected an address, or a symbol of {vm_name} (got {text!r})") from None
-
-    def remove_breakpoint(self, number: int) -> None:
-        """ControlError if there is none of this number."""
-        try:
-            self.system.breakpoints.remove(number)
-        except KeyError:
-            numbers = ", ".join(str(each.number) for each in self.system.breakpoints) or "none"
-            raise ControlError(f"there is no breakpoint {number} (set: {numbers})") from None
-
-    def run_on(self, until: int, goal: Goal | None = None) -> str:
-        """Run until a breakpoint or a goal is reached, or to a virtual time in cycles; what was reached, or ""."""
-        hypervisor = self.system.hypervisor
-        hypervisor.halted, hypervisor.stop_requested = "", False
-        self.system.goals.set(goal)
-        self.advance(until)
-        self.system.goals.set(None)
-        hypervisor.stop_requested = False
-        return hypervisor.halted
 
     # --- input -----------------------------------------------------------------------------------
 
@@ -193,20 +124,7 @@ class Control:
         self._record("frame", network_name, data=data)
         link.port.send(data)
 
-    # --- recording -------------------------------------------------------------------------------
-
-    def _record(self, kind: str, name: str, vcpu: int = -1, data: bytes = b"", number: int = 0) -> None:
-        hypervisor = self.system.hypervisor
-        event = HostInput(hypervisor.now, name, vcpu, kind, data, number, hypervisor.progress)
-        self._keep(event)
-        self.system.events.emit(event, len(data))
-
-    def _keep(self, event: HostInput) -> None:
-        self.recorded += _INPUT_WEIGHT + len(event.data)
-        if self.recorded <= MOST_RECORDED:
-            self.inputs.append(event)
-        else:
-            self.inputs.clear()
+    # --- replaying -------------------------------------------------------------------------------
 
     def reach(self, cycle: int, progress: int) -> None:
         """Run on to the state that a recorded run was in at that time, after so many instructions."""
@@ -220,51 +138,32 @@ class Control:
         """Run on, giving each recorded input at exactly the state of the machine it came into."""
         for event in inputs:
             self.reach(event.cycle, event.progress)
-            if event.kind == "type":
+            self._give(event)
+
+    def _give(self, event: HostInput) -> None:
+        match event.kind.split():
+            case ["type"]:
                 self.type(event.vm, event.data)
-            elif event.kind == "resize":
+            case ["resize"]:
                 self.resize(event.vm, *screen_size(event.number))
-            elif event.kind == "inject":
+            case ["inject"]:
                 self.inject(event.vm, event.number, max(0, event.vcpu))
-            elif event.kind == "step":
+            case ["step"]:
                 self.step(event.vm, event.vcpu)
-            elif event.kind == "reset":
+            case ["reset"]:
                 self.reset(event.vm)
-            elif event.kind == "frame":
+            case ["off"]:
+                self.power_off(event.vm)
+            case ["register"]:
+                self.write_register(event.vm, event.vcpu, event.data.decode(), event.number)
+            case ["write", space]:
+                self.write_memory(event.vm, event.vcpu, event.number, event.data, space)
+            case ["frame"]:
                 self.frame(event.vm, event.data)
-            else:
-                self.plug(event.vm, event.kind == "plug", event.data.decode())
+            case [plug]:
+                self.plug(event.vm, plug == "plug", event.data.decode())
 
     # --- looking -----------------------------------------------------------------------------------
-
-    def vm(self, name: str) -> Partition:
-        try:
-            return self.system.partition(name)
-        except KeyError:
-            names = ", ".join(vm.name for vm in self.system.partitions)
-            raise ControlError(f"there is no partition {name!r} (this machine has {names})") from None
-
-    def console(self, name: str) -> Console:
-        """A console by its name: that of its partition, or `vm0.hvc0`."""
-        for console in self.system.consoles:
-            if console.name == name:
-                return console
-        names = ", ".join(console.name for console in self.system.consoles)
-        raise ControlError(f"there is no console {name!r} (this machine has {names})")
-
-    def cable(self, port_name: str) -> Cable:
-        """What is plugged into a port of a network."""
-        for cable in self.system.cables:
-            if cable.port.name == port_name:
-                return cable
-        names = ", ".join(port.name for port in self.system.ports) or "none"
-        raise ControlError(f"there is no port {port_name!r} (this machine has {names})")
-
-    def vcpu(self, vm_name: str, index: int) -> Vcpu:
-        vcpus = self.vm(vm_name).vcpus
-        if not 0 <= index < len(vcpus):
-            raise ControlError(f"{vm_name} has vCPUs 0 to {len(vcpus) - 1}, not {index}")
-        return vcpus[index]
 
     def view(self, state: RunState, detail: str, parts: Part = EVERYTHING) -> MachineView:
         """The machine with those parts that somebody looks at."""

@@ -154,11 +154,12 @@ class HostInput(Event, frozen=True):
     """Something from outside the machine: typed bytes, an injected interrupt, a forced step, a frame, ..."""
 
     kind: str
-    """`type`, `resize`, `inject`, `step`, `reset`; `frame` into its network, `vm`; a port's `plug`, `unplug`."""
+    """`type`, `resize`, `inject`, `step`, `reset`, `off`; `frame` into its network, `vm`; a port's `plug`, `unplug`;
+    of a debugger, `register` and `write va`, `write ipa`, `write pa`."""
     data: bytes
-    """What was typed, the frame, or why a cable was pulled."""
+    """What was typed, the frame, why a cable was pulled, the bytes written, or the name of the register."""
     number: int
-    """INTID of an injected interrupt; of a screen, see `screen_number`."""
+    """INTID of an injected interrupt; value of a register; address of bytes; of a screen, see `screen_number`."""
     progress: int
     """Instructions executed by all cores: with `cycle`, the exact state of the machine it came into."""
 

@@ -17,9 +17,10 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from engine.build import System, build
-from engine.control import Control
-from engine.debug.breakpoints import Breakpoint
-from engine.debug.goals import Goal
+from engine.control import Control, ControlError
+from engine.debug.goals import AnyGoal
+from engine.debug.stops import AccessKind, Breakpoint, Space, Watchpoint
+from engine.machine_wait import Waiting
 from engine.events import Event
 from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.machine_config import MachineConfig
@@ -87,6 +88,7 @@ class Machine:
         self._detail = "powered on"
         self._limit = NO_LIMIT
         """Virtual time to pause at, in cycles."""
+        self._waiting: Waiting | None = None
         self._when_held: list[Future[str]] = []
         self.failure = ""
         """Traceback of the error that ended the engine thread's running, else ""."""
@@ -108,6 +110,7 @@ class Machine:
         self._requests.put(lambda: None)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
+        self._give_up()
         self.control.close_links()
 
     def ask(self, action: Callable[[Control], T]) -> Future[T]:
@@ -132,8 +135,8 @@ class Machine:
     def resume(self) -> Future[None]:
         return self.ask(lambda _: self._resume())
 
-    def run_to(self, goal: Goal) -> Future[None]:
-        """Run to the next event of a kind, then pause."""
+    def run_to(self, goal: AnyGoal) -> Future[None]:
+        """Run to the next event of a kind, or to text on a console, then pause."""
         return self.ask(lambda _: self._resume(goal))
 
     def run_to_time(self, nanoseconds: int) -> Future[None]:
@@ -143,6 +146,32 @@ class Machine:
     def step(self, vm: str, vcpu: int) -> Future[None]:
         """Pause, and execute one instruction of one vCPU. Fails with ControlError when it cannot run."""
         return self.ask(lambda control: self._step(control, vm, vcpu))
+
+    def step_over(self, vm: str, vcpu: int) -> Future[None]:
+        """Pause and step one instruction, or run to the one after a call (BL, BLR, SVC, HVC, SMC), then pause."""
+        return self.ask(lambda control: self._step_over(control, vm, vcpu))
+
+    def finish(self, vm: str, vcpu: int) -> Future[None]:
+        """Run until the function that a vCPU is in has returned, then pause."""
+        return self.ask(lambda control: self._run_aimed(lambda: control.aim_out(vm, vcpu)))
+
+    def run_to_address(self, vm: str, place: int | str) -> Future[None]:
+        """Run until a vCPU of a partition comes to an address or a symbol, then pause."""
+        return self.ask(lambda control: self._run_aimed(lambda: control.aim_at(vm, place)))
+
+    def wait_for(self, goal: AnyGoal, limit_ns: int) -> Future[str]:
+        """Run to a goal, at most so many virtual nanoseconds, then pause; the goal's words, once it is held there.
+
+        Pauses, steps and breakpoints in between do not lose it. Fails with ControlError when the time is up, when
+        nothing runs any more, or while something is waited for already.
+        """
+        future: Future[str] = Future()
+        self.ask(lambda control: self._wait(control, Waiting(goal, limit_ns, future)))
+        return future
+
+    def give_up(self) -> Future[None]:
+        """Wait for nothing any more: the future of `wait_for` is cancelled, and guests go on as they are."""
+        return self.ask(lambda _: self._give_up())
 
     def inject(self, vm: str, intid: int, vcpu: int = 0) -> Future[None]:
         return self.ask(lambda control: control.inject(vm, intid, vcpu))
@@ -161,12 +190,56 @@ class Machine:
         """The screen that a console is shown on has another size."""
         return self.ask(lambda control: control.resize(console, columns, rows))
 
-    def add_breakpoint(self, vm: str, place: int | str) -> Future[Breakpoint]:
+    def add_breakpoint(
+        self, vm: str, place: int | str, condition: str = "", *, ignore: int = 0, temporary: bool = False
+    ) -> Future[Breakpoint]:
         """Pause whenever a vCPU of a partition is about to execute at a virtual address, or at a symbol."""
-        return self.ask(lambda control: control.add_breakpoint(vm, place))
+        return self.ask(
+            lambda control: control.add_breakpoint(vm, place, condition, ignore=ignore, temporary=temporary)
+        )
+
+    def add_watchpoint(
+        self,
+        vm: str,
+        place: int | str,
+        size: int = 8,
+        access: AccessKind | str = AccessKind.WRITE,
+        space: Space | str = Space.VA,
+        condition: str = "",
+        *,
+        ignore: int = 0,
+        temporary: bool = False,
+    ) -> Future[Watchpoint]:
+        """Pause right after an instruction that accessed memory; see `Control.add_watchpoint`."""
+        return self.ask(
+            lambda control: control.add_watchpoint(
+                vm, place, size, access, space, condition, ignore=ignore, temporary=temporary
+            )
+        )
+
+    def change_breakpoint(
+        self, number: int, *, condition: str | None = None, ignore: int | None = None, enabled: bool | None = None
+    ) -> Future[None]:
+        """Change a breakpoint or watchpoint; None leaves a thing as it is."""
+        return self.ask(
+            lambda control: control.change_breakpoint(number, condition=condition, ignore=ignore, enabled=enabled)
+        )
 
     def remove_breakpoint(self, number: int) -> Future[None]:
         return self.ask(lambda control: control.remove_breakpoint(number))
+
+    def evaluate(self, vm: str, vcpu: int, text: str) -> Future[int]:
+        """The value of an expression for a vCPU."""
+        return self.ask(lambda control: control.evaluate(vm, vcpu, text))
+
+    def write_register(self, vm: str, vcpu: int, name: str, value: int) -> Future[None]:
+        return self.ask(lambda control: control.write_register(vm, vcpu, name, value))
+
+    def write_memory(self, vm: str, vcpu: int, address: int, data: bytes, space: str = "va") -> Future[None]:
+        return self.ask(lambda control: control.write_memory(vm, vcpu, address, data, space))
+
+    def power_off(self, vm: str) -> Future[None]:
+        return self.ask(lambda control: control.power_off(vm))
 
     def reset(self, vm: str) -> Future[None]:
         return self.ask(lambda control: self._reset(control, vm))
@@ -198,10 +271,14 @@ class Machine:
         if self._state is RunState.RUNNING:
             self._state, self._detail = RunState.PAUSED, detail
         self._system.goals.set(None)
+        self._system.breakpoints.aim(None)
         self._limit = NO_LIMIT
 
-    def _resume(self, goal: Goal | None = None, limit: int = NO_LIMIT) -> None:
-        """Let guests go on, to the next event of a kind or to a virtual time (cycles)."""
+    def _resume(self, goal: AnyGoal | None = None, limit: int = NO_LIMIT, aimed: bool = False) -> None:
+        """Let guests go on, to a goal, to a virtual time (cycles), or to where a step of the debugger ends."""
+        self.control.check_goal(goal)
+        if not aimed:
+            self._system.breakpoints.aim(None)
         if self._state is RunState.PAUSED:
             self._state, self._detail = RunState.RUNNING, ""
             self._pacer.rebase()
@@ -215,6 +292,56 @@ class Machine:
             self._detail = "stepped"
         control.step(vm, vcpu)
 
+    def _step_over(self, control: Control, vm: str, vcpu: int) -> None:
+        if not control.calls(vm, vcpu):
+            self._step(control, vm, vcpu)
+            return
+        self._halt("stepped")
+        self._run_aimed(lambda: control.aim_over(vm, vcpu))
+
+    def _run_aimed(self, aim: Callable[[], object]) -> None:
+        aim()
+        self._resume(aimed=True)
+        if self._state is not RunState.RUNNING:
+            self._system.breakpoints.aim(None)
+
+    def _wait(self, control: Control, waiting: Waiting) -> None:
+        try:
+            control.check_goal(waiting.goal)
+            if self._waiting is not None:
+                raise ControlError(f"waiting for {self._waiting.goal} already")
+        except ControlError as error:
+            waiting.fail(error)
+            return
+        self._resume()
+        self._waiting = waiting
+        waiting.until = self._hypervisor.now + self._hypervisor.cycles_of_ns(waiting.limit_ns)
+        self._system.goals.wait(waiting.goal, waiting.come)
+
+    def _settle_wait(self) -> None:
+        """Tell who waits, once guests are held, that what they wait for has come or never will."""
+        waiting = self._waiting
+        if waiting is None:
+            return
+        if waiting.future.cancelled():
+            self._give_up()
+        elif waiting.words:
+            self._waiting = None
+            self._halt(waiting.words)
+            waiting.done()
+        elif self._state in (RunState.OFF, RunState.FAILED) or self._hypervisor.idle_until >= waiting.until:
+            self._waiting = None
+            self._system.goals.give_up()
+            why = self._detail if self._state is RunState.FAILED else self.control.why_not(waiting.limit_ns)
+            self._halt("the wait is over")
+            waiting.fail(ControlError(f"waiting for {waiting.goal}: {why}"))
+
+    def _give_up(self) -> None:
+        if self._waiting is not None:
+            self._system.goals.give_up()
+            self._waiting.future.cancel()
+            self._waiting = None
+
     def _reset(self, control: Control, vm: str) -> None:
         control.reset(vm)
         if self._state is RunState.OFF:
@@ -224,8 +351,10 @@ class Machine:
         while not self._closing.is_set():
             self._hypervisor.stop_requested = False
             self._serve(block=self._state is not RunState.RUNNING)
+            self._settle_wait()
             if self._state is RunState.RUNNING and not self._closing.is_set():
                 self._run_guarded()
+                self._settle_wait()
             if self._state is not RunState.RUNNING:
                 self._tell_held()
 
@@ -258,15 +387,18 @@ class Machine:
         until = NO_LIMIT
         if self._pace is Pace.REAL:
             until = hypervisor.cycles_of_ns(self._pacer.allowed_ns())
-        until = min(until, self._limit)
+        until = min(until, self._limit, NO_LIMIT if self._waiting is None else self._waiting.until)
         self.control.receive_frames()
-        hypervisor.advance(min(until, self._next_listening()))
+        if not hypervisor.halted:
+            hypervisor.advance(min(until, self._next_listening()))
         if hypervisor.finished:
             self._state, self._detail = RunState.OFF, "; ".join(f"{vm.name}: {vm.detail}" for vm in self._system.vms)
         elif hypervisor.halted:
             self._halt(hypervisor.halted)
         elif hypervisor.now >= self._limit:
             self._halt("the time has come")
+        elif self._waiting is not None and hypervisor.idle_until >= self._waiting.until:
+            return
         elif hypervisor.idle_until >= NO_LIMIT and self._pace is Pace.MAX:
             self._serve(block=True, timeout=self._longest_nap if self._system.host_links else None)
         elif hypervisor.now >= until:

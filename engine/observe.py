@@ -5,9 +5,8 @@ from __future__ import annotations
 import struct
 
 from engine.arch.paging import PAGE
-from engine.arch.sysreg import SysReg
 from engine.build import System
-from engine.cpu.timer import TimerPpi
+from engine.debug.registers import GIC_REGISTERS, SYSTEM_GROUPS, TIMER_NAMES, stack_pointers
 from engine.errors import MachineError
 from engine.hypervisor.partition import Partition
 from engine.hypervisor.physical_core import PhysicalCore
@@ -28,43 +27,6 @@ from engine.views import (
 )
 
 LONGEST_READ = 64 << 10
-_SYSTEM_GROUPS: dict[str, tuple[SysReg, ...]] = {
-    "Exceptions EL1": (
-        SysReg.ELR_EL1,
-        SysReg.SPSR_EL1,
-        SysReg.ESR_EL1,
-        SysReg.FAR_EL1,
-        SysReg.VBAR_EL1,
-    ),
-    "Translation EL1": (
-        SysReg.SCTLR_EL1,
-        SysReg.TCR_EL1,
-        SysReg.TTBR0_EL1,
-        SysReg.TTBR1_EL1,
-        SysReg.MAIR_EL1,
-        SysReg.CONTEXTIDR_EL1,
-    ),
-    "Thread and control": (
-        SysReg.TPIDR_EL0,
-        SysReg.TPIDRRO_EL0,
-        SysReg.TPIDR_EL1,
-        SysReg.CPACR_EL1,
-        SysReg.CNTKCTL_EL1,
-    ),
-    "Hypervisor EL2": (
-        SysReg.HCR_EL2,
-        SysReg.VTTBR_EL2,
-        SysReg.VTCR_EL2,
-        SysReg.VMPIDR_EL2,
-    ),
-}
-_TIMER_NAMES = {
-    TimerPpi.VIRTUAL: ("CNTV_CTL_EL0", "CNTV_CVAL_EL0"),
-    TimerPpi.PHYSICAL: ("CNTP_CTL_EL0", "CNTP_CVAL_EL0"),
-    TimerPpi.HYPERVISOR: ("CNTHP_CTL_EL2", "CNTHP_CVAL_EL2"),
-    TimerPpi.SECURE_PHYSICAL: ("CNTPS_CTL_EL1", "CNTPS_CVAL_EL1"),
-}
-_GIC_REGISTERS = (SysReg.ICC_PMR_EL1, SysReg.ICC_RPR_EL1, SysReg.ICC_HPPIR1_EL1, SysReg.ICC_CTLR_EL1)
 
 
 def machine_view(system: System, state: RunState, detail: str, parts: Part = EVERYTHING) -> MachineView:
@@ -140,7 +102,7 @@ def registers_view(vcpu: Vcpu, cycles_per_tick: int) -> RegistersView:
     """All registers worth showing; counter readings take cycles_per_tick cycles a tick."""
     core = vcpu.vm.core
     groups = [RegisterGroup("General", _general(vcpu))]
-    for name, keys in _SYSTEM_GROUPS.items():
+    for name, keys in SYSTEM_GROUPS.items():
         groups.append(RegisterGroup(name, tuple((key.name, core.read(key), 64) for key in keys)))
     groups += [_stack_pointers(vcpu), _timers(vcpu, cycles_per_tick), _interrupts(vcpu)]
     return RegistersView(vcpu.vm.name, vcpu.index, tuple(groups))
@@ -155,27 +117,22 @@ def _general(vcpu: Vcpu) -> tuple[tuple[str, int, int], ...]:
 
 
 def _stack_pointers(vcpu: Vcpu) -> RegisterGroup:
-    """Banked stack pointers; the one in use is the live SP."""
-    state = vcpu.registers
-    banked = list(state.sp_el[0:2])
-    if state.el <= 1:
-        banked[state.el if state.spsel else 0] = state.x[31]
-    return RegisterGroup("Stack pointers", (("SP_EL0", banked[0], 64), ("SP_EL1", banked[1], 64)))
+    low, high = stack_pointers(vcpu)
+    return RegisterGroup("Stack pointers", (("SP_EL0", low, 64), ("SP_EL1", high, 64)))
 
 
 def _timers(vcpu: Vcpu, cycles_per_tick: int) -> RegisterGroup:
     counter = vcpu.pcore.cycles // cycles_per_tick
     rows = [("CNTVCT_EL0", counter, 64)]
     for ppi, timer in vcpu.timers.items():
-        control, compare = _TIMER_NAMES[ppi]
+        control, compare = TIMER_NAMES[ppi]
         rows += [(control, timer.read_ctl(counter), 3), (compare, timer.cval, 64)]
     return RegisterGroup("Timers", tuple(rows))
 
 
 def _interrupts(vcpu: Vcpu) -> RegisterGroup:
-    """What is read here has no side effects (so not ICC_IAR1_EL1)."""
     gic = vcpu.vm.interrupts
-    values = ((key.name, gic.sysreg_read(vcpu.index, key)) for key in _GIC_REGISTERS)
+    values = ((key.name, gic.sysreg_read(vcpu.index, key)) for key in GIC_REGISTERS)
     return RegisterGroup("Interrupts", tuple((name, value, 32) for name, value in values if value is not None))
 
 
@@ -194,14 +151,15 @@ def read_memory(vcpu: Vcpu, address: int, size: int, space: str) -> bytes:
     while len(data) < size:
         here = address + len(data)
         length = min(size - len(data), PAGE - here % PAGE)
-        physical = _physical(vcpu, here, space)
+        physical = physical_address(vcpu, here, space)
         if physical is None or not vcpu.vm.memory.contains(physical, length):
             raise MachineError(f"nothing is mapped at {space} {here:#x}")
         data += vcpu.vm.memory.read(physical, length)
     return bytes(data)
 
 
-def _physical(vcpu: Vcpu, address: int, space: str) -> int | None:
+def physical_address(vcpu: Vcpu, address: int, space: str) -> int | None:
+    """Of a loaded vCPU's address in a space; None where nothing is mapped, MachineError for no such space."""
     if space == "va":
         return vcpu.vm.core.translate(address)
     if space == "ipa":

@@ -189,14 +189,31 @@ class FfaView(msgspec.Struct, frozen=True):
 
 
 class BreakpointView(msgspec.Struct, frozen=True):
-    """One place where guests are held."""
+    """One breakpoint or watchpoint."""
 
     number: int
     vm: str
+    """Partition; "" for a watchpoint on the board's memory."""
     address: int
     symbol: str
     """`name+0x10` when the image has symbols, else ""."""
     hits: int
+    """Times that its condition held there."""
+    kind: str = "breakpoint"
+    """Or `watchpoint`."""
+    size: int = 0
+    """Bytes that a watchpoint minds."""
+    access: str = ""
+    """Of a watchpoint: `r`, `w` or `rw`."""
+    space: str = "va"
+    """Whose address it is: `va`, or `pa` of the board."""
+    condition: str = ""
+    """As it was typed; "" without."""
+    ignore: int = 0
+    """Hits that will not stop."""
+    enabled: bool = True
+    temporary: bool = False
+    """Gone once it stopped."""
 
 
 class Part(enum.Flag):

@@ -6,7 +6,6 @@ the instruction, however fast the host is.
 
 from __future__ import annotations
 
-import codecs
 import re
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from engine.build import build
+from engine.console import Console
 from engine.control import Control
 from engine.machine_config import MachineConfig
 from engine.views import RunState, VmRunState
@@ -26,8 +26,6 @@ EXIT_OK, EXIT_TIMEOUT, EXIT_CRASHED = 0, 1, 3
 POLL_NS = 1_000_000
 """Virtual time between two looks at the steps."""
 _REPORT_S = 0.2
-_KEEP = 1 << 16
-"""Characters of a console that an expression is searched in, from the end."""
 _STATUS_REQUEST = re.compile(rb"\x1b\[\d*n")
 """A guest asking its terminal something: not passed on, since a real terminal would answer into our stdin."""
 _BROKEN_ESCAPE = re.compile(rb"(?:\x1b(?:\[\d*)?)?\Z")
@@ -71,25 +69,6 @@ class _Output:
         self._stream.flush()
 
 
-class _Screen:
-    """The text of one console that no expectation has used up yet."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._text = ""
-
-    def add(self, data: bytes) -> None:
-        self._text = (self._text + self._decoder.decode(data).replace("\r", ""))[-_KEEP:]
-
-    def take(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the expression matches; what it matched and all before is gone then."""
-        found = pattern.search(self._text)
-        if found is None:
-            return False
-        self._text = self._text[found.end() :]
-        return True
-
-
 class _Script:
     """The steps still to be done."""
 
@@ -97,7 +76,6 @@ class _Script:
         self._control = control
         self._steps = list(steps)
         self._unsent = b""
-        self.screens = {console.name: _Screen() for console in control.system.consoles}
         self.done = 0
 
     @property
@@ -120,8 +98,7 @@ class _Script:
     def _try(self, step: Step) -> bool:
         if isinstance(step, Send):
             return self._send(step)
-        names = [step.console] if step.console else list(self.screens)
-        return any(self.screens[name].take(step.pattern) for name in names)
+        return self._control.system.goals.screens.take(step.console, step.pattern) is not None
 
     def _send(self, step: Send) -> bool:
         """Type as much as the port takes now; the rest follows at the next poll."""
@@ -172,9 +149,11 @@ def run(
     """
     control = Control(build(config, digest=digest))
     script = _Script(control, steps)
-    output = None if as_json else _Output(list(script.screens), sys.stdout.buffer)
-    for console in control.system.consoles:
-        _listen(console.listeners, console.name, script, output)
+    consoles = control.system.consoles
+    output = None if as_json else _Output([console.name for console in consoles], sys.stdout.buffer)
+    if output is not None:
+        for console in consoles:
+            _pass_on(console, output)
     control.open_links()
     try:
         with capturing(control.system.ports, pcap, _tell):
@@ -197,10 +176,8 @@ def _tell(problem: str) -> None:
     sys.stderr.write(f"hvtui: {problem}\n")
 
 
-def _listen(listeners: list[Any], name: str, script: _Script, output: _Output | None) -> None:
-    listeners.append(script.screens[name].add)
-    if output is not None:
-        listeners.append(lambda data: output.write(name, data))
+def _pass_on(console: Console, output: _Output) -> None:
+    console.listeners.append(lambda data: output.write(console.name, data))
 
 
 def _drive(control: Control, script: _Script, output: _Output | None, limit_ns: int, pace: str) -> None:

@@ -7,7 +7,7 @@ above it must see arrives through `CoreClient`: exceptions, timer registers, and
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from unicorn import unicorn_const
@@ -18,6 +18,7 @@ from engine.arch.sysreg import SysReg, encode
 from engine.board.memory import Memory
 from engine.cpu import hooks
 from engine.cpu import unicorn_api as api
+from engine.cpu.accesses import Access, AccessWatches, Filter
 from engine.cpu.calibration import layout, locate_env
 from engine.cpu.stale_code import StaleCode
 from engine.cpu.state import CpuState, ExceptionRecord, VcpuContext
@@ -60,6 +61,7 @@ class Core:
         self.exception = ExceptionRecord(env)
         counter_at = (self._handle.value or 0) + layout().counter
         self._counter = ctypes.c_size_t.from_address(counter_at)
+        self._requested = ctypes.c_size_t.from_address(counter_at + ctypes.sizeof(ctypes.c_size_t))
         self._client = client
         self._memory = memory
         self._count = 0
@@ -68,6 +70,10 @@ class Core:
         self._stopped_at = _RAN_ON
         """What the counter says of a slice that ended early, where it says too much at the end."""
         self._running = False
+        self._shortened = False
+        """The slice ended early to judge an access."""
+        self._rearm: list[Callable[[], None]] = []
+        """Changes of what is watched that wait for the end of the slice."""
         self._error: BaseException | None = None
         self._stale = StaleCode()
         self._unmapped = 0
@@ -93,10 +99,12 @@ class Core:
         try:
             while True:
                 status = self._start(count - self._executed)
-                if not self._stale:
-                    break
-                self._stale.drop(self)
-                if self._stopped or status or self._executed >= count:
+                again = self._shortened or bool(self._stale)
+                if self._accesses.settle():
+                    self._stopped = True
+                if self._stale:
+                    self._stale.drop(self)
+                if not again or self._stopped or status or self._executed >= count:
                     break
             if self._error is not None:
                 error, self._error = self._error, None
@@ -106,16 +114,18 @@ class Core:
             return self._executed
         finally:
             self._executed = 0
+            self._apply_watches()
 
     def _start(self, count: int) -> int:
         """One stretch of guest code; returns Unicorn's error code."""
         self._count = count
         self._counter.value = 0
         self._stopped_at = _RAN_ON
+        self._shortened = False
         self._running = True
         status = int(api.emu_start(self._handle, self.state.pc, _NEVER, 0, count))
         self._running = False
-        self._executed += min(self._counter.value if self._stopped_at == _RAN_ON else self._stopped_at, count)
+        self._executed += min(self._counter.value if self._stopped_at == _RAN_ON else self._stopped_at, self._count)
         return status
 
     def _interrupt_for_stale_code(self) -> None:
@@ -223,6 +233,7 @@ class Core:
 
     def write_physical(self, address: int, data: bytes) -> None:
         """Store for the guest from inside a trap; code translated from there is dropped before it runs on."""
+        self._accesses.note_write(address, len(data))
         self._memory.write(address, data)
         self._stale.add_physical(address, len(data))
         api.emu_stop(self._handle)
@@ -243,10 +254,31 @@ class Core:
     def watch_code(self, addresses: set[int], reached: Callable[[int], bool]) -> None:
         """Call `reached` with each of these virtual addresses before an instruction there; True ends the slice.
 
-        These replace the ones before. Between slices only.
+        These replace the ones before; while a slice runs, when it has ended.
         """
-        self._watches.set(addresses, reached)
+        self._rearm.append(lambda: self._watches.set(addresses, reached))
+        self._apply_watches()
+
+    def watch_accesses(self, filters: Sequence[Filter], judge: Callable[[Sequence[Access]], bool]) -> None:
+        """Call `judge` with what an instruction accessed, after it, if any filter takes it; True ends the slice.
+
+        These replace the ones before; while a slice runs, when it has ended.
+        """
+        self._rearm.append(lambda: self._accesses.set(filters, judge))
+        self._apply_watches()
+
+    def _apply_watches(self) -> None:
+        if not self._rearm or self._running:
+            return
+        for change in self._rearm:
+            change()
+        self._rearm.clear()
         self.drop_translations()
+
+    def _end_after_this(self) -> None:
+        """End the slice after the instruction at hand, which the counter has counted, as if no more were asked for."""
+        self._requested.value = self._count = self._counter.value
+        self._shortened = True
 
     def _stop_before(self) -> None:
         """Leave the slice before the instruction that is about to be executed, which the counter has counted."""
@@ -261,7 +293,10 @@ class Core:
     # --- hooks -------------------------------------------------------------------------------
 
     def _install_hooks(self) -> None:
-        interrupt = hooks.interrupts(self._client, self.fail)
+        self._accesses = AccessWatches(
+            self._uc, self._memory, lambda: (self.state.pc, bytes(self.state.x)), self._end_after_this, self.fail
+        )
+        interrupt = hooks.interrupts(self._client, self._accesses.pending, self.fail)
         mrs = hooks.register_reads(self._client, self.state.x, self.fail)
         msr = hooks.register_writes(self._client, self.fail)
         sys = hooks.cache_maintenance(self._stale, self._interrupt_for_stale_code)

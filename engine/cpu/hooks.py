@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from unicorn import Uc, unicorn_const
 
 from engine.cpu import unicorn_api as api
+from engine.cpu.accesses import Access
 from engine.cpu.stale_code import StaleCode
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ def _fields(address: int) -> Words:
     return view
 
 
-def interrupts(client: CoreClient, fail: Fail) -> object:
-    """Synchronous exceptions."""
+def interrupts(client: CoreClient, accesses: list[Access], fail: Fail) -> object:
+    """Synchronous exceptions; what an instruction accessed before one counts for nothing, as it will be repeated."""
 
     def on_interrupt(_engine: int, number: int) -> None:
+        accesses.clear()
         try:
             client.on_exception(number)
         except BaseException as error:

@@ -20,6 +20,10 @@ InterruptCallback = ctypes.CFUNCTYPE(None, ctypes.c_uint8, ctypes.c_uint32)
 """(unused, exception number)"""
 SystemCallback = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint8, ctypes.c_uint32, ctypes.c_size_t)
 """(unused, register id, CpRegister address) -> 1 to skip the instruction; every argument less is time saved"""
+AccessCallback = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64, ctypes.c_int, ctypes.c_int64, ctypes.c_void_p
+)
+"""(engine, access, physical address, size, value, user data)"""
 UnmappedCallback = ctypes.CFUNCTYPE(
     ctypes.c_bool,
     ctypes.c_void_p,

@@ -12,7 +12,7 @@ from textual.widgets import Input, Label, OptionList, Select
 from textual.widgets.option_list import Option
 
 from engine.views import VmView
-from hvtui import intids
+from engine.board import intids
 from hvtui.screens.modal import ExplainedDialog
 
 

@@ -9,7 +9,8 @@ from rich.style import Style
 
 from engine.device_views import CpuInterfaceView, InterruptView, ListRegisterView, VmInterruptsView
 from engine.views import Part
-from hvtui import intids, text
+from engine.board import intids
+from hvtui import text
 from hvtui.frame import Frame
 from hvtui.items import Item, Items, Line, Page, heading
 from hvtui.theme import Ink

@@ -1,0 +1,152 @@
+"""Where a function returns to, worked out from its code: what its prologue has done to SP and LR so far.
+
+Compilers move SP and save LR (x30) in a few known ways (AAPCS64 6.4). From the place where the function stands, either
+the way to its RET is straight and says it all, or the prologue before it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+FARTHEST: Final = 4096
+"""Instructions that are looked through on the way back to the start of a function."""
+_EPILOGUE = 32
+"""Instructions to RET that are looked through on the way there."""
+_SP, _LR = 31, 30
+_MASK64 = (1 << 64) - 1
+
+Fetch = Callable[[int], int | None]
+"""The instruction word at a virtual address, None where none can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """How a function returns."""
+
+    sp: int
+    """Stack pointer then; the lowest that it can be where only a frame record tells."""
+    saved_at: int | None
+    """Virtual address of the saved return address; None while LR has it."""
+    exact: bool = True
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What straight code did, relative to the SP it began with."""
+
+    moved: int = 0
+    saved: int | None = None
+    pointer: int | None = None
+    """Where x29 points."""
+
+
+def _bits(word: int, high: int, low: int) -> int:
+    return word >> low & (1 << (high - low + 1)) - 1
+
+
+def _signed(value: int, width: int) -> int:
+    return value - (1 << width) if value >> (width - 1) else value
+
+
+def _sp_change(word: int) -> int | None:
+    """ADD or SUB of a constant to SP (Arm ARM C6.2.4, C6.2.308); None for anything else."""
+    if word & 0xBF80_03FF != 0x9100_03FF:
+        return None
+    value = _bits(word, 21, 10) << (12 if word & 1 << 22 else 0)
+    return -value if word & 1 << 30 else value
+
+
+def _pointer(word: int) -> int | None:
+    """ADD X29, SP, #constant, or MOV X29, SP."""
+    return _bits(word, 21, 10) if word & 0xFFC0_03FF == 0x9100_03FD else None
+
+
+def _stack_access(word: int) -> tuple[bool, int | None, int] | None:
+    """(load, place of LR from SP, what SP moves by) of a load or store at SP; place None without LR."""
+    if _bits(word, 9, 5) != _SP:
+        return None
+    if word & 0x3A00_0000 == 0x2800_0000:
+        return _pair(word)
+    load, has_lr = bool(word & 1 << 22), word & 0xFF80_001F in (0xF900_0000 | _LR, 0xF800_0000 | _LR)
+    if word & 0xFF80_0000 == 0xF900_0000:
+        return load, _bits(word, 21, 10) * 8 if has_lr else None, 0
+    if word & 0x3B20_0400 == 0x3800_0400:
+        offset, pre = _signed(_bits(word, 20, 12), 9), bool(word & 1 << 11)
+        return load, (offset if pre else 0) if has_lr else None, offset
+    return None
+
+
+def _pair(word: int) -> tuple[bool, int | None, int]:
+    """STP and LDP, of X registers or others."""
+    opc, vector = _bits(word, 31, 30), bool(word & 1 << 26)
+    offset = _signed(_bits(word, 21, 15), 7) << (2 + opc if vector else 2 + (opc >> 1))
+    mode = _bits(word, 24, 23)
+    names = (_bits(word, 4, 0), _bits(word, 14, 10))
+    place = (0 if mode == 1 else offset) + 8 * names.index(_LR) if _LR in names and opc == 2 and not vector else None
+    return bool(word & 1 << 22), place, offset if mode in (1, 3) else 0
+
+
+def _is_return(word: int) -> bool:
+    return word & 0xFFFF_FC1F == 0xD65F_0000
+
+
+def _branches(word: int) -> bool:
+    """Any branch or exception, but no system instruction (Arm ARM C4.1.88)."""
+    return word & 0x1C00_0000 == 0x1400_0000 and _bits(word, 31, 22) != 0b1101010100
+
+
+def find(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return | None:
+    """How the function that stands before the instruction at `pc` returns; None if its code does not tell.
+
+    `start` is its first instruction, None if unknown; then a frame record is all there is to go by.
+    """
+    found = _straight(fetch, pc, sp) or _body(fetch, pc, start, sp, fp)
+    if found is None and fp and fp % 8 == 0:
+        return Return(fp + 16 & _MASK64, fp + 8 & _MASK64, exact=False)
+    return found
+
+
+def _straight(fetch: Fetch, pc: int, sp: int) -> Return | None:
+    """There is no branch before RET."""
+    frame = _Frame()
+    for n in range(_EPILOGUE):
+        word = fetch(pc + 4 * n)
+        if word is None:
+            return None
+        if _is_return(word):
+            return Return(sp + frame.moved & _MASK64, None if frame.saved is None else sp + frame.saved & _MASK64)
+        if _branches(word):
+            return None
+        access = _stack_access(word)
+        if access is not None and access[0] and access[1] is not None:
+            frame.saved = frame.moved + access[1]
+        frame.moved += (access[2] if access is not None else _sp_change(word)) or 0
+    return None
+
+
+def _body(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return | None:
+    if start is None or not 0 <= pc - start <= 4 * FARTHEST:
+        return None
+    words = [fetch(address) for address in range(start, pc, 4)]
+    frame = _prologue([word for word in words if word is not None])
+    entry = sp - frame.moved if frame.pointer is None else fp - frame.pointer
+    return Return(entry & _MASK64, None if frame.saved is None else entry + frame.saved & _MASK64)
+
+
+def _prologue(words: Sequence[int]) -> _Frame:
+    """Only what makes the frame counts: an early return on the way takes down what it made, and is not ours."""
+    frame = _Frame()
+    for word in words:
+        access = _stack_access(word)
+        if access is not None:
+            load, place, moves = access
+            if not load and place is not None and frame.saved is None:
+                frame.saved = frame.moved + place
+            frame.moved += min(moves, 0)
+        elif (change := _sp_change(word)) is not None:
+            frame.moved += min(change, 0)
+        elif (offset := _pointer(word)) is not None and frame.pointer is None:
+            frame.pointer = frame.moved + offset
+    return frame
