@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from engine.board import intids
 from engine.control import ControlError
 from engine.debug.goals import Goal
 from engine.machine import Machine
 from engine.views import RunState
-from hvtui import intids
 from hvtui.times import parse_time
 
 T = TypeVar("T")

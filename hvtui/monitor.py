@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hvtui import intids
+from engine.board import intids
 from hvtui.actions import ACTIONS, Action, Kind, Param
 from hvtui.modes import MODES
 from hvtui.palettes import PALETTES

@@ -12,6 +12,7 @@ from engine.machine import Machine
 from hvtui.app import HvtuiApp, run_app
 from hvtui.captures import CaptureFile, parse
 from hvtui.cli import run_cli
+from hvtui.settings import Settings
 from tests.support.net_guest import TYPE, answering, sending
 from tests.unit.engine.board.network.pcapng_reader import Packet, read
 
@@ -118,7 +119,7 @@ def test_the_app_captures_too(machine: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(HvtuiApp, "__init__", keep)
     monkeypatch.setattr(HvtuiApp, "run", watch)
     path = tmp_path / "app.pcapng"
-    assert run_app(config.load(Path(machine)), pcap=[CaptureFile(None, path)]) == 0
+    assert run_app(config.load(Path(machine)), Settings(), pcap=[CaptureFile(None, path)]) == 0
     assert len(at(read(path.read_bytes()).packets, "vm0", IN)) >= 10
 
 
