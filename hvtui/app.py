@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
@@ -33,8 +34,11 @@ class HvtuiApp(App[None], inherit_bindings=False):
     # Not a priority binding, as the one Textual would add: a guest's shell uses ctrl+p.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+p", "command_palette", show=False)]
 
-    def __init__(self, machine: Machine, pace: str = "real time", settings: Settings | None = None) -> None:
+    def __init__(
+        self, machine: Machine, pace: str = "real time", settings: Settings | None = None, script: Path | None = None
+    ) -> None:
         super().__init__()
+        self._script = script
         self.settings = settings or Settings()
         for each in theme.THEMES.values():
             self.register_theme(each)
@@ -62,17 +66,28 @@ class HvtuiApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.push_screen(self.board)
+        if self._script is not None:
+            self.board.call_after_refresh(self.board.action_source, str(self._script))
 
 
-def run_app(config: MachineConfig, settings: Settings, pace: Pace = Pace.REAL, pcap: Sequence[CaptureFile] = ()) -> int:
-    """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built."""
+def run_app(
+    config: MachineConfig,
+    settings: Settings,
+    pace: Pace = Pace.REAL,
+    pcap: Sequence[CaptureFile] = (),
+    script: Path | None = None,
+) -> int:
+    """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built.
+
+    With a script the machine stands still until that lets it run.
+    """
     machine = Machine(config, pace=pace)
-    app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed", settings)
+    app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed", settings, script)
     trouble: list[str] = []
     try:
         with capturing(machine.control.system.ports, pcap, trouble.append):
             try:
-                machine.start()
+                machine.start(running=script is None)
                 app.run()
             finally:
                 machine.close(_CLOSE_S)

@@ -105,6 +105,12 @@ def open_machine(file: Path | None, overrides: tuple[str, ...]) -> int:
 @click.option("--digest", is_flag=True, help="Print a SHA-256 over the whole trace and the final registers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--pace", type=click.Choice(["real", "max"]), help="Follow the wall clock, or go as fast as can be.")
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Do the monitor lines of a file; see :help source.",
+)
 @click.option("--pcap", multiple=True, metavar="[PORT:]FILE", help="Capture frames at a port (default: all) as pcapng.")
 @click.pass_context
 def run(
@@ -119,19 +125,24 @@ def run(
     digest: bool,
     as_json: bool,
     pace: Pace | None,
+    script: Path | None,
     pcap: tuple[str, ...],
 ) -> int:
     """Run a machine, in the app or headless.
 
     --expect and --send are steps, done in the order given.
     """
+    if script is not None and (expect or send or as_json):
+        raise click.UsageError("expected --script alone, without --expect, --send and --json")
     machine = config.load(file, overrides)
     steps = _ordered_steps(machine, ctx.meta[_META_ORDER], expect, send)
     files = [captures.parse(text) for text in pcap]
     headless = headless or bool(steps or digest or as_json or timeout or pace)
     if not headless and _on_terminal():
-        return _app(machine, files)
+        return _app(machine, files, script)
     timeout = timeout or DEFAULT_SECONDS
+    if script is not None:
+        return _session(machine, script, timeout=timeout, digest=digest, pace=pace or "max", pcap=files)
     return _headless(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace or "max", pcap=files)
 
 
@@ -251,12 +262,12 @@ def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def _app(machine: MachineConfig, pcap: Sequence[CaptureFile] = ()) -> int:
+def _app(machine: MachineConfig, pcap: Sequence[CaptureFile] = (), script: Path | None = None) -> int:
     # Here, because a headless run has no use for Textual and starts faster without.
     from hvtui import settings
     from hvtui.app import run_app
 
-    return run_app(machine, settings.load(settings.path()), pcap=pcap) or EXIT_OK
+    return run_app(machine, settings.load(settings.path()), pcap=pcap, script=script) or EXIT_OK
 
 
 def _headless(
@@ -272,6 +283,16 @@ def _headless(
     from hvtui import headless
 
     return headless.run(machine, steps, timeout=timeout, digest=digest, as_json=as_json, pace=pace, pcap=pcap)
+
+
+def _session(
+    machine: MachineConfig, script: Path, *, timeout: float, digest: bool, pace: Pace, pcap: Sequence[CaptureFile]
+) -> int:
+    from engine import machine as engine
+    from hvtui import headless_session
+
+    speed = engine.Pace(pace)
+    return headless_session.run(machine, script, timeout=timeout, digest=digest, pace=speed, pcap=pcap)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,7 +31,7 @@ _STATUS_REQUEST = re.compile(rb"\x1b\[\d*n")
 _BROKEN_ESCAPE = re.compile(rb"(?:\x1b(?:\[\d*)?)?\Z")
 
 
-class _Output:
+class Output:
     """Streams consoles to stdout: as they are when there is one, else line by line behind their names."""
 
     def __init__(self, names: Sequence[str], stream: BinaryIO) -> None:
@@ -57,6 +57,13 @@ class _Output:
                 self._ended = text[:cut].endswith(b"\n") if cut else self._ended
                 self._partial[name] = text[cut:]
         self._stream.flush()
+
+    def tell(self, words: str) -> None:
+        """A line of a script, between those of consoles."""
+        self.flush()
+        self._stream.write(b"" if self._ended else b"\n")
+        self._stream.write(f"# {words}\n".encode())
+        self._ended = True
 
     def close(self) -> None:
         """Write what is left of unfinished lines, and end the last one."""
@@ -150,13 +157,13 @@ def run(
     control = Control(build(config, digest=digest))
     script = _Script(control, steps)
     consoles = control.system.consoles
-    output = None if as_json else _Output([console.name for console in consoles], sys.stdout.buffer)
+    output = None if as_json else Output([console.name for console in consoles], sys.stdout.buffer)
     if output is not None:
         for console in consoles:
             _pass_on(console, output)
     control.open_links()
     try:
-        with capturing(control.system.ports, pcap, _tell):
+        with capturing(control.system.ports, pcap, tell):
             _drive(control, script, output, int(timeout * 1e9), pace)
     finally:
         control.close_links()
@@ -171,16 +178,16 @@ def run(
     return code
 
 
-def _tell(problem: str) -> None:
+def tell(problem: str) -> None:
     """Something that a run goes on without."""
     sys.stderr.write(f"hvtui: {problem}\n")
 
 
-def _pass_on(console: Console, output: _Output) -> None:
+def _pass_on(console: Console, output: Output) -> None:
     console.listeners.append(lambda data: output.write(console.name, data))
 
 
-def _drive(control: Control, script: _Script, output: _Output | None, limit_ns: int, pace: str) -> None:
+def _drive(control: Control, script: _Script, output: Output | None, limit_ns: int, pace: str) -> None:
     hypervisor, progress, started = control.system.hypervisor, _Progress(), time.monotonic()
     stepped = not script.finished
     for reached in range(POLL_NS, limit_ns + POLL_NS, POLL_NS):
@@ -188,7 +195,7 @@ def _drive(control: Control, script: _Script, output: _Output | None, limit_ns: 
         if (stepped and script.finished) or hypervisor.finished:
             break
         for problem in control.receive_frames():
-            _tell(problem)
+            tell(problem)
         control.advance(hypervisor.cycles_of_ns(min(reached, limit_ns)))
         if output is not None:
             output.flush()
@@ -199,21 +206,22 @@ def _drive(control: Control, script: _Script, output: _Output | None, limit_ns: 
     progress.clear()
 
 
-def _crashed(control: Control) -> list[str]:
+def crashed(control: Control) -> list[str]:
+    """A line for each guest that crashed."""
     return [f"{vm.name} crashed: {vm.detail}" for vm in control.system.partitions if vm.state is VmRunState.CRASHED]
 
 
 def _exit_code(control: Control, script: _Script) -> int:
-    crashed = bool(_crashed(control))
-    if script.finished and not (crashed and script.done == 0):
+    failed = bool(crashed(control))
+    if script.finished and not (failed and script.done == 0):
         return EXIT_OK
-    return EXIT_CRASHED if crashed else EXIT_TIMEOUT
+    return EXIT_CRASHED if failed else EXIT_TIMEOUT
 
 
 def _explain(control: Control, script: _Script, code: int) -> None:
     """Why it was not a success, in one line on stderr."""
     if code == EXIT_CRASHED:
-        sys.stderr.write(f"hvtui: {'; '.join(_crashed(control))}\n")
+        sys.stderr.write(f"hvtui: {'; '.join(crashed(control))}\n")
     elif code == EXIT_TIMEOUT:
         why = "every guest is off" if control.system.hypervisor.finished else "the time is up"
         sys.stderr.write(f"hvtui: {why} while {script.current} ({script.done} steps done)\n")

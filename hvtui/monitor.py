@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.board import intids
+from engine.debug.event_words import KINDS
 from hvtui.actions import ACTIONS, Action, Kind, Param
 from hvtui.modes import MODES
 from hvtui.palettes import PALETTES
@@ -19,10 +20,7 @@ LONGEST = 1000
 _TOKEN = re.compile(r'\s*((?:\w+:)?\[[^\]]*\]|"[^"]*"|\S+)')
 _MOST_COMPLETIONS = 200
 GOAL_WORDS = ("trap", "ffa", "interrupt", "world")
-EVENT_KINDS = (
-    *("trap", "ffa", "psci", "interrupt", "world", "switch", "blocked", "exception", "console", "host", "state"),
-    "boot",
-)  # fmt: skip
+EVENT_KINDS = ("any", *dict.fromkeys(kind.replace("-", "") for kind in KINDS.values()))
 
 
 class MonitorError(ValueError):

@@ -33,6 +33,9 @@ class Front(Protocol):
     async def say(self, text: str) -> None:
         """Something for people to read; returns when they have."""
 
+    def told(self, text: str) -> None:
+        """What an action has to tell."""
+
     async def beat(self) -> None:
         """Something happened that people will want to see."""
 
@@ -83,7 +86,9 @@ class Session:
         action, values = command
         if action.name == "select":
             self._front.view(command)
-        await self._commander.perform(action.name, *values)
+        words = await self._commander.perform(action.name, *values)
+        if words:
+            self._front.told(words)
         if action.name in _RUNS and not (last and action.name == "continue"):
             await self._commander.held()
         await self._front.beat()

@@ -11,11 +11,15 @@ _SECOND = 1_000_000_000
 _EXPECTED = "expected seconds after power-on, or + seconds from now"
 
 
+class TimeError(ValueError):
+    """Something that is no time at all, in words."""
+
+
 def parse_time(value: str, now: int) -> int:
     """Virtual nanoseconds: `2.5` is since power-on, `+0.1` since `now`. ValueError, in words, when it is neither."""
     found = _TIME.fullmatch(value.strip())
     if found is None:
-        raise ValueError(_EXPECTED)
+        raise TimeError(_EXPECTED)
     moment = parse_seconds(found[2])
     if found[1]:
         return now + moment

@@ -98,6 +98,9 @@ class SessionActions(BoardBase):
         seconds = min(max(_LEAST_READING_S, len(text) / _CHARACTERS_A_SECOND), _MOST_READING_S)
         await asyncio.sleep(seconds * self.human)
 
+    def told(self, text: str) -> None:
+        self.status.say(text)
+
     async def beat(self) -> None:
         await asyncio.sleep(_BEAT_S * self.human)
 

@@ -96,10 +96,10 @@ def test_json_is_all_there_is_on_stdout(capfd: pytest.CaptureFixture[str]) -> No
 def test_a_status_request_of_the_guest_is_not_passed_on() -> None:
     import io
 
-    from hvtui.headless import _Output
+    from hvtui.headless import Output
 
     stream = io.BytesIO()
-    output = _Output(["only"], stream)
+    output = Output(["only"], stream)
     for byte in b"/ # \x1b[6nls\x1b[1mX":
         output.write("only", bytes([byte]))
         output.flush()
