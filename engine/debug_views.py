@@ -159,7 +159,7 @@ class TranslationView(msgspec.Struct, frozen=True):
     """Of both stages together, at that exception level."""
     fault: FaultView | None
     place: str
-    """What is there: a device by name, `RAM`, `nothing`, or "" where it was never reached."""
+    """What is there: a device by name, `RAM`, `nothing`, or "" where a stage forbids to go there."""
 
 
 class IpaKind(enum.StrEnum):

@@ -1,7 +1,7 @@
 """Address translation through both stages, step by step, as the CPU does it (Arm ARM D8.2-D8.4).
 
 Nothing is cached here and nothing is changed: tables are read where they are. As in the CPU model, a walk takes blocks
-at every level but the last, adds nothing up where their addresses are misaligned, and checks no address sizes.
+at every level but the last, ORs their addresses with the rest of the input, and checks no address sizes.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Regime:
             return self._flat(read, address, access)
         first = self._first(read, address, access)
         if first.output is None or first.fault is not None:
-            return Translation(first, first.output, None, None, first.allowed, first.fault)
+            return Translation(first, None, None, None, first.allowed, first.fault)
         return self._beyond(read, first, first.output, first.allowed, access)
 
     def translate_ipa(self, read: Read, ipa: int, access: Access) -> Translation:

@@ -82,11 +82,10 @@ def _fault(fault: Fault, access: Access) -> FaultView:
 
 
 def place(partition: Partition, found: Translation) -> str:
-    """What a translation leads to: a device's name, `RAM`, `nothing`, "" where stage 1 led nowhere."""
-    if found.ipa is None and found.physical is None:
-        return ""
+    """What a translation leads to: a device's name, `RAM`, `nothing`, "" where a stage forbids to go there."""
     if found.physical is not None and partition.memory.contains(found.physical):
         return "RAM"
-    where = found.ipa if found.ipa is not None else found.physical
-    device = None if where is None else partition.bus.find(where, 1)
+    if found.ipa is None or (found.second is not None and found.second.output is not None):
+        return ""
+    device = partition.bus.find(found.ipa, 1)
     return "nothing" if device is None else device[0].name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from dataclasses import dataclass
 
@@ -157,6 +158,20 @@ def test_stage_1_under_stage_2(rig: Rig, data: st.DataObject, setting: Setting, 
     regime = Regime(el, stage, stage2(IDENTITY, vtcr), True, HCR_RW | HCR_VM)
     for address in data.draw(st.lists(addresses(), min_size=8, max_size=8)):
         agree(rig, regime, address)
+
+
+@pytest.mark.parametrize("wxn", [False, True])
+@pytest.mark.parametrize("el", [0, 1, 2])
+def test_every_permission_that_a_leaf_can_have(rig: Rig, el: int, wxn: bool) -> None:
+    for bits in itertools.product(range(4), range(4), range(4)):
+        access, never, above = bits
+        leaf = LEAVES | AF | access << 6 | never << 53 | 1
+        table = TABLES + 2 * SLOT | above << 59 | 3
+        one_table = Setting(12, 25, [[TABLES + SLOT | 3], [table], [leaf | 2]])
+        one_table.write(rig, TABLES)
+        stage = first(rig, el, one_table, 0, wxn)
+        enter(rig, el, HCR_RW)
+        agree(rig, Regime(el, stage, None, False, HCR_RW), 0x1234)
 
 
 def test_el0_alone_has_no_stage_1_of_its_own(rig: Rig) -> None:

@@ -74,7 +74,7 @@ def test_a_permission_of_stage_1() -> None:
     view = inspect.translation(control, "vm0", 0, pc, access="write")
     assert view.fault is not None
     assert (view.fault.words, view.fault.status) == ("permission fault level 3 of stage 1", 0xF)
-    assert (view.permissions, view.stage2) == ("r-x", None)
+    assert (view.permissions, view.stage2, view.ipa, view.place) == ("r-x", None, None, "")
     at_el0 = inspect.translation(control, "vm0", 0, pc, access="read", el=0)
     assert (at_el0.permissions, at_el0.el) == ("---", 0)
 
@@ -84,12 +84,20 @@ def test_with_the_mmu_off_addresses_are_flat(tmp_path: Path) -> None:
     assert (view.stage1, view.ipa, view.physical, view.permissions) == (None, RAM_BASE + 4, RAM_BASE + 4, "rwx")
 
 
+@pytest.mark.parametrize(("el", "reached"), [(1, None), (2, 0x2000_0000)])
+def test_where_there_is_nothing(tmp_path: Path, el: int, reached: int | None) -> None:
+    control = tiny(tmp_path, Guest(spin(), el=el)).control
+    view = inspect.translation(control, "vm0", 0, 0x2000_0000)
+    assert (view.physical, view.place) == (reached, "nothing")
+    assert inspect.translation(control, "vm0", 0, UART_BASE).place == "pl011"
+
+
 def test_what_the_owner_lent_and_what_the_borrower_has() -> None:
     control, record = shared("ffa.toml", "lend", (0x8002, "retrieved"))
     (ipa, _), borrowed = record.ranges[0], record.borrowers[0].ranges[0][0]
     owner = inspect.translation(control, "vm0", 0, ipa, "ipa")
     assert owner.fault is not None
-    assert owner.fault.words == "permission fault level 3 of stage 2"
+    assert (owner.fault.words, owner.place) == ("permission fault level 3 of stage 2", "")
     assert dict(last(owner.stage2).attributes)["S2AP"] == S2AP.NONE.name.lower()
     assert dict(last(owner.stage2).attributes)["SW"] == "0x1 (given to others)"
     borrower = inspect.translation(control, "sp_irq", 0, borrowed, access="write")
