@@ -147,6 +147,25 @@ def run(
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--headless", is_flag=True, help="No app: consoles and what is said go to stdout, at full speed.")
+@click.option("--digest", is_flag=True, help="Print a SHA-256 over the whole trace and the final registers.")
+def demo(name: str | None, headless: bool, digest: bool) -> int:
+    """Show a narrated demo; without a name, list them."""
+    from hvtui import demos
+
+    if name is None:
+        for each in demos.all_demos():
+            click.echo(f"{each.name:14} {each.title} ({each.machine.name})")
+        return EXIT_OK
+    chosen = demos.find(name)
+    machine = config.load(chosen.machine, ())
+    if _on_terminal() and not (headless or digest):
+        return _app(machine, script=chosen.script)
+    return _session(machine, chosen.script, timeout=DEFAULT_SECONDS, digest=digest, pace="max")
+
+
+@cli.command()
 @file_argument
 @set_option
 def check(file: Path, overrides: tuple[str, ...]) -> None:
@@ -286,7 +305,7 @@ def _headless(
 
 
 def _session(
-    machine: MachineConfig, script: Path, *, timeout: float, digest: bool, pace: Pace, pcap: Sequence[CaptureFile]
+    machine: MachineConfig, script: Path, *, timeout: float, digest: bool, pace: Pace, pcap: Sequence[CaptureFile] = ()
 ) -> int:
     from engine import machine as engine
     from hvtui import headless_session
