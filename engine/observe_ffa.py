@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.build import System
 from engine.ffa.abi import is_secure
+from engine.ffa.dissect import partition_properties
 from engine.ffa.mailbox import Mailbox
 from engine.ffa.notification_state import Bitmap
 from engine.ffa.transactions import Borrower, Transaction
@@ -85,13 +86,29 @@ def _partition(endpoint: Endpoint, state: Mailbox) -> FfaPartitionView:
         rx_content=filled.content.value if filled else "",
         rx_sender=filled.sender if filled else 0,
         rx_size=filled.size if filled else 0,
+        properties=tuple(partition_properties(endpoint.properties)),
     )
 
 
 def _stub(stub: StubPartition) -> FfaPartitionView:
     """It keeps no state."""
     name = f"sp{stub.id & 0xF}"
-    return FfaPartitionView(stub.id, name, str(stub.uuid), stub.info.contexts, "", False, 0, 0, 0, "", "", 0, 0)
+    return FfaPartitionView(
+        stub.id,
+        name,
+        str(stub.uuid),
+        stub.info.contexts,
+        "",
+        False,
+        0,
+        0,
+        0,
+        "",
+        "",
+        0,
+        0,
+        tuple(partition_properties(stub.info.properties)),
+    )
 
 
 def _transaction(record: Transaction) -> FfaTransactionView:

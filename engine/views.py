@@ -124,6 +124,8 @@ class FfaPartitionView(msgspec.Struct, frozen=True):
     """Who sent the message in a full RX buffer; 0 for what the manager put there."""
     rx_size: int
     """Bytes in a full RX buffer."""
+    properties: tuple[str, ...] = ()
+    """What it can do, as FFA_PARTITION_INFO_GET tells: `receives direct requests`, ... (DEN0077A 6.2)."""
 
 
 class FfaBorrowerView(msgspec.Struct, frozen=True):

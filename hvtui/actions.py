@@ -572,6 +572,14 @@ ACTIONS: tuple[Action, ...] = (
         Scope.SCRIPTS,
         (Param("file", Kind.PATH),),
     ),
+    Action(
+        "end_script",
+        ("escape",),
+        "End the script",
+        "Stop doing the lines of a session script; the machine stays as it is.",
+        "escape",
+        Scope.SCRIPTS,
+    ),
     # --- the program
     Action(
         "monitor",

@@ -21,6 +21,7 @@ from engine.views import (
 )
 from hvtui import text
 from hvtui.ffa_calls import Call, concerns
+from hvtui.ffa_matrix import legend, matrix
 from hvtui.items import Item, Items, Line, Page, heading
 from hvtui.theme import Ink
 
@@ -151,6 +152,7 @@ def endpoint_page(partition: FfaPartitionView, view: FfaView) -> Page:
         Item("uuid", partition.uuid),
         Item("vCPUs", str(partition.vcpus)),
         Item("version", version(partition)),
+        Item("properties", ", ".join(partition.properties) or "none"),
     ]
     if partition.buffer_pages:
         pages = f"pages {partition.buffer_pages}"
@@ -199,6 +201,9 @@ def notification_page(notification: FfaNotificationView, view: FfaView) -> Page:
         Item("receiver", who(notification.endpoint, view)),
         Item("framework", raised or "nothing pending", Ink.AMBER if raised else Ink.TEXT),
     ]
+    for bitmap in notification.bitmaps:
+        main += [[], *matrix(bitmap)]
+    main += [[], legend()]
     aside: Items = []
     for bitmap in notification.bitmaps:
         for sender, bound in bitmap.senders:

@@ -51,7 +51,7 @@ _SPECIAL = {
 }
 _MODIFIED = re.compile(r"((?:(?:ctrl|alt|shift)\+)*)(.+)", re.DOTALL)
 OF_PANES = frozenset(
-    ("up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", "escape", "j", "k")
+    ("up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", "j", "k")
 )  # fmt: skip
 """Keys that tables and consoles use themselves."""
 

@@ -79,18 +79,16 @@ class SessionActions(BoardBase):
         try:
             await self._session.wait()
         except Exception as error:
+            if self._session.is_cancelled:
+                return f"{file.name} was ended"
             raise self._session.error or error from None
         finally:
             self.caption.words = ""
         return f"{file.name} is done"
 
-    def end_script(self) -> bool:
-        """Whether there was one to be ended."""
-        running = self._session is not None and self._session.is_running
-        if self._session is not None and running:
+    def action_end_script(self) -> None:
+        if self._session is not None and self._session.is_running:
             self._session.cancel()
-            self.status.say("the script was ended")
-        return running
 
     async def say(self, text: str) -> None:
         """A line of a script, for as long as reading takes."""

@@ -14,6 +14,7 @@ from hvtui.frame import FfaBatch, Frame
 from hvtui.items import Page
 from hvtui.widgets.ffa_call_table import CallTable
 from hvtui.widgets.ffa_tables import Bound, EndpointTable, NotificationTable, Share, ShareTable
+from hvtui.widgets.partitions import call_chains
 from hvtui.widgets.records_page import RecordsPage
 
 
@@ -33,6 +34,8 @@ class FfaPage(RecordsPage):
         self.notifications = NotificationTable()
         self.calls = CallTable(nanoseconds)
         self._held = False
+        self._chains: tuple[str, ...] = ()
+        """Of every core that is in the secure world."""
         self.endpoint: int | None = None
         """Only what concerns it is shown; None: all."""
         super().__init__("ffa", (self.shares, self.endpoints, self.notifications), self.calls)
@@ -47,10 +50,16 @@ class FfaPage(RecordsPage):
         if view is None or batch is None or batch.endpoint != self.endpoint:
             return  # asked for before the filter changed
         self._view = view
+        self._told_chains(call_chains(frame.view))
         other_filter = batch.endpoint != self._listed
         if other_filter:
             self._listed, self._calls = batch.endpoint, CallList(KEPT_CALLS)
         self._fill(batch, other_filter)
+
+    def _told_chains(self, chains: tuple[str, ...]) -> None:
+        if chains != self._chains:
+            self._chains = chains
+            self.post_message(self.Retitled())
 
     def next_endpoint(self) -> None:
         """Filter by the endpoint after this one; after the last, by none. Tables follow with the next frame."""
@@ -92,4 +101,4 @@ class FfaPage(RecordsPage):
     def main_title(self) -> str:
         """What is filtered, and how much is not shown."""
         held = ", held (end)" if self._held else ""
-        return f"ff-a calls, {self.filter_name} (x){held}"
+        return " · ".join([f"ff-a calls, {self.filter_name} (x){held}", *self._chains])

@@ -131,9 +131,12 @@ class Partitions(LinesPane):
 
 def partitions_title(view: MachineView | None) -> str:
     """With the call chain of every core that is in the secure world: who called first, then who was called."""
-    cores = () if view is None else view.cores
-    chains = (f"core {core.index} secure: {' → '.join(core.chain)}" for core in cores if core.secure)
-    return " · ".join(["partitions", *chains])
+    return " · ".join(["partitions", *(() if view is None else call_chains(view))])
+
+
+def call_chains(view: MachineView) -> tuple[str, ...]:
+    """`core 0 secure: vm0 → sp_relay → sp_hello` of every core that is in the secure world."""
+    return tuple(f"core {core.index} secure: {' → '.join(core.chain)}" for core in view.cores if core.secure)
 
 
 def _heading(width: int, symbol: int) -> Strip:
