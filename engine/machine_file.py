@@ -208,7 +208,7 @@ class DeviceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class MachineFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole machine file."""
 
-    vm: Annotated[list[VmSection], Meta(min_length=1, max_length=8)]
+    vm: Annotated[list[VmSection], Meta(min_length=1, max_length=64)]
     machine: MachineSection = MachineSection()
     board: BoardSection = BoardSection()
     ffa: FfaSection | None = None

@@ -26,6 +26,8 @@ class Consoles(Container):
         super().__init__(id="consoles")
         self._consoles = {name: Console(number, name) for number, name in enumerate(names, start=1)}
         self._chosen = 0
+        for console in list(self._consoles.values())[_MOST:]:
+            console.add_class("-hidden")  # or the board would first be laid out for all of them
 
     def compose(self) -> ComposeResult:
         yield from self._consoles.values()

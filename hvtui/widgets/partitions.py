@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rich.style import Style
 from textual import events
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -78,6 +79,13 @@ class Partitions(LinesPane):
     def fit(self, lines: int) -> None:
         """As high as its lines, but no more than a quarter of a screen of `lines`."""
         self.styles.height = min(len(self._rows) + 1, max(3, lines // 4)) + self.gutter.height
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """A grid asks for this, and not for the height that it was given."""
+        height = self.styles.height
+        if height is None or not height.is_cells:
+            return super().get_content_height(container, viewport, width)
+        return int(height.value) - self.gutter.height
 
     def watch_selected(self) -> None:
         self.refresh()

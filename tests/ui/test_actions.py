@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.widgets import Label, OptionList
 
+from engine import paths
 from engine.views import RunState
 from hvtui.actions import ACTIONS, find
 from hvtui.app import HvtuiApp
@@ -20,7 +23,7 @@ from hvtui.screens.run_until import RunUntil
 from hvtui.times import parse_time
 from hvtui.widgets import table
 from hvtui.widgets.console import Console
-from tests.ui.support import booted, press, running, settle, still, ticking, until
+from tests.ui.support import booted, console_text, press, running, settle, still, ticking, until
 
 
 def instructions(app: HvtuiApp) -> int:
@@ -317,3 +320,32 @@ async def test_no_key_of_an_action_is_taken_by_the_tables() -> None:
     """Their own keys would win wherever a table has the focus."""
     own = {"up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", *table.STEPS}
     assert own.isdisjoint(key for action in ACTIONS for key in action.keys)
+
+
+# --- many ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_64_partitions_stay_readable(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = paths.machines_dir() / "guests" / "demo.elf"
+    sections = [
+        f'[[vm]]\nname = "vm{n}"\nram_base = 0x40000000\nbase_pa = {0x40000000 + (n << 24):#x}\nram_size = "16M"\n'
+        f'image = "{image}"\nbootargs = "name=vm{n}"\n'
+        for n in range(64)
+    ]
+    file = tmp_path / "many.toml"
+    file.write_text("\n".join(sections))
+    async with running(still(booted, str(file)), size=size) as (app, pilot):
+        board = app.board
+        for pane in (board.consoles.chosen, board.partitions, board.event_log):
+            assert pane.size.height >= 3
+            assert pane.region.bottom <= size[1]
+        board.partitions.focus()
+        await press(pilot, "end")
+        assert board.bridge.selected == ("vm63", 0)
+        assert board.partitions.scroll_offset.y > 0
+        await press(pilot, "full_stop")
+        assert board.consoles.chosen.vm_name == "vm1"
+        await press(pilot, "comma", "comma")
+        assert "[vm63] I tick every" in console_text(app, "vm63")
+        assert board.consoles["vm63"].size.height >= 3
