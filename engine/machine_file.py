@@ -239,7 +239,7 @@ def parse(data: bytes, file: str | Path) -> dict[str, Any]:
 def convert(raw: Mapping[str, Any], file: str | Path) -> MachineFile:
     """Check types, ranges and key names; ConfigError names the first key that is wrong."""
     if not raw.get("vm"):
-        raise ConfigError(file, "vm", f"expected 1 to 8 [[vm]] tables (got {shown(raw.get('vm'))})")
+        raise ConfigError(file, "vm", f"expected 1 to 64 [[vm]] tables (got {shown(raw.get('vm'))})")
     try:
         return msgspec.convert(raw, MachineFile)
     except (msgspec.ValidationError, RecursionError) as error:

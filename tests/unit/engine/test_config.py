@@ -136,11 +136,11 @@ def test_refuses_key(directory: Path, keys: dict[str, Any], problem: str) -> Non
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        ({}, "vm: expected 1 to 8 [[vm]] tables (got none)"),
+        ({}, "vm: expected 1 to 64 [[vm]] tables (got none)"),
         ({"vm": 3}, "vm: expected array (got 3)"),
         ({"vm": [{"name": "a", "image": "a.bin"}]}, "vm[0].ram_size: expected a value (missing)"),
         (tables() | {"bord": {}}, "bord: expected no such key (unknown)"),
-        (tables() | {"vm": tables()["vm"] * 9}, "vm: expected array of length <= 8 (got "),
+        (tables() | {"vm": tables()["vm"] * 65}, "vm: expected array of length <= 64 (got "),
         (tables() | {"vm": tables()["vm"] * 2}, "vm[1].name: expected a name no other VM has (got 'vm0')"),
         (tables() | {"board": {"cores": 0}}, "board.cores: expected int >= 1 (got 0)"),
         (tables() | {"board": {"time_slice_ms": float("nan")}}, "board.time_slice_ms: expected float >= 0.1 (got nan)"),
