@@ -113,7 +113,7 @@ def find(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return |
 
 
 def _guess(fetch: Fetch, pc: int) -> int | None:
-    """Start of a function without a symbol: behind the last one's end, if a prologue is between there and `pc`."""
+    """Start of a function without a symbol: behind the last one's end. None if its prologue lies before even that."""
     begin = pc
     saved = _saves_soon(fetch, pc)
     while pc - begin < 4 * _GUESSED:
@@ -122,7 +122,19 @@ def _guess(fetch: Fetch, pc: int) -> int | None:
             break
         saved = saved or _saves(word)
         begin -= 4
-    return begin if saved else None
+    return begin if saved or not _restores(fetch, pc) else None
+
+
+def _restores(fetch: Fetch, pc: int) -> bool:
+    """LR comes from the stack before the next RET, or the next function: this is no leaf function."""
+    for address in range(pc, pc + 4 * _GUESSED, 4):
+        word = fetch(address)
+        if word is None or _is_return(word) or _saves(word):
+            return False
+        access = _stack_access(word)
+        if access is not None and access[0] and access[1] is not None:
+            return True
+    return False
 
 
 def _saves(word: int) -> bool:
