@@ -7,7 +7,7 @@ from engine.debug import conditions, stepping
 from engine.debug.conditions import Expression, ExpressionError
 from engine.debug.goals import AnyGoal, ConsoleText
 from engine.debug.registers import VcpuScope
-from engine.debug.stops import AccessKind, Breakpoint, Space, Stop, Target, Watchpoint
+from engine.debug.stops import AccessKind, Breakpoint, Space, Stop, Watchpoint
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.virtual_time import NO_LIMIT
 

@@ -20,10 +20,10 @@ from engine.build import System, build
 from engine.control import Control, ControlError
 from engine.debug.goals import AnyGoal
 from engine.debug.stops import AccessKind, Breakpoint, Space, Watchpoint
-from engine.machine_wait import Waiting
 from engine.events import Event
 from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.machine_config import MachineConfig
+from engine.machine_wait import Waiting
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
 
 T = TypeVar("T")

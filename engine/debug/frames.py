@@ -103,7 +103,8 @@ def _branches(word: int) -> bool:
 def find(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return | None:
     """How the function that stands before the instruction at `pc` returns; None if its code does not tell.
 
-    `start` is its first instruction, None if unknown; without a prologue nearby, its frame record is gone by then.
+    `start` is its first instruction. None is a guess: a function with early returns may be taken for two, and then what
+    comes out is a frame further up.
     """
     begin = _guess(fetch, pc) if start is None else start
     found = _straight(fetch, pc, sp) or _body(fetch, pc, begin, sp, fp)

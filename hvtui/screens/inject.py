@@ -11,8 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, OptionList, Select
 from textual.widgets.option_list import Option
 
-from engine.views import VmView
 from engine.board import intids
+from engine.views import VmView
 from hvtui.screens.modal import ExplainedDialog
 
 

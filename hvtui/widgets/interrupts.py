@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from rich.style import Style
 
+from engine.board import intids
 from engine.device_views import CpuInterfaceView, InterruptView, ListRegisterView, VmInterruptsView
 from engine.views import Part
-from engine.board import intids
 from hvtui import text
 from hvtui.frame import Frame
 from hvtui.items import Item, Items, Line, Page, heading

@@ -52,9 +52,17 @@ def test_the_stack_pointer_goes_with_the_mode(tmp_path: Path) -> None:
         ("x0", 1 << 64, "expected a 64-bit value for X0 (got 0x10000000000000000)"),
         ("x0", -1, "expected a 64-bit value for X0 (got -0x1)"),
         ("pc", 2, "expected a multiple of 4 for PC (got 0x2)"),
-        ("pstate", PSTATE_DAIF | 9, "expected flags, interrupt masks and a mode of 0x0, 0x4, 0x5 for PSTATE (got 0x3c9)"),
+        (
+            "pstate",
+            PSTATE_DAIF | 9,
+            "expected flags, interrupt masks and a mode of 0x0, 0x4, 0x5 for PSTATE (got 0x3c9)",
+        ),
         ("pstate", 0x10, "expected flags, interrupt masks and a mode of 0x0, 0x4, 0x5 for PSTATE (got 0x10)"),
-        ("pstate", 1 << 21 | 5, "expected flags, interrupt masks and a mode of 0x0, 0x4, 0x5 for PSTATE (got 0x200005)"),
+        (
+            "pstate",
+            1 << 21 | 5,
+            "expected flags, interrupt masks and a mode of 0x0, 0x4, 0x5 for PSTATE (got 0x200005)",
+        ),
     ],
 )
 def test_registers_that_cannot_be_written(tmp_path: Path, name: str, value: int, problem: str) -> None:
@@ -110,7 +118,7 @@ def test_powering_off(tmp_path: Path) -> None:
     bench = tiny(tmp_path, spin(), spin()).run(100)
     bench.control.power_off("vm0")
     assert (bench.vm.state, bench.vm.detail) == (VmRunState.OFF, "powered off")
-    with pytest.raises(ControlError, match="^vm0 is off already$"):
+    with pytest.raises(ControlError, match=r"^vm0 is off already$"):
         bench.control.power_off("vm0")
     bench.run(100)
     bench.control.reset("vm0")
@@ -148,9 +156,9 @@ def test_secure_partitions_are_open_to_the_debugger() -> None:
     control.write_memory("sp_hello", 0, end - 16, b"seen", "va")
     control.write_register("sp_hello", 0, "x20", 20)
     assert control.memory("sp_hello", 0, end - 16, 4, "pa") == b"seen"
-    with pytest.raises(ControlError, match="there is no RAM at pa"):
+    with pytest.raises(ControlError, match=r"there is no RAM at pa"):
         control.write_memory("vm0", 0, end - 16, b"seen", "pa")
-    with pytest.raises(ControlError, match="^sp_hello is secure"):
+    with pytest.raises(ControlError, match=r"^sp_hello is secure"):
         control.power_off("sp_hello")
     again = Control(build(machine, digest=True))
     again.replay(control.inputs)

@@ -9,6 +9,7 @@ import pytest
 
 from engine import config, paths
 from engine.arch.psci import Function
+from engine.arch.sysreg import SysReg
 from engine.board.memory_map import RAM_BASE
 from engine.build import build
 from engine.control import Control, ControlError
@@ -70,7 +71,7 @@ def test_a_step_over_a_call_to_the_hypervisor_ends_after_its_answer(tmp_path: Pa
 
 
 def test_a_step_over_an_svc_runs_the_handler(tmp_path: Path) -> None:
-    program = Program().set_register(a.SysReg.VBAR_EL1, RAM_BASE).emit(a.svc()).loop()
+    program = Program().set_register(SysReg.VBAR_EL1, RAM_BASE).emit(a.svc()).loop()
     program.at(0x200).emit(a.add(5, 5, 1), a.add(5, 5, 1), a.ERET)
     bench = tiny(tmp_path, program).run(program.words.index(a.svc()))
     assert bench.control.step_over("vm0", 0).startswith("stepped over")
@@ -191,9 +192,17 @@ def returned(control: Control, limit: int) -> int | None:
 
 
 @pytest.mark.parametrize(
-    "function", ["string_equal", "mmu_map", "print_va", "uart_putc"]
+    ("function", "symbols"),
+    [
+        ("string_equal", True),
+        ("mmu_map", True),
+        ("print_va", True),
+        ("uart_putc", True),
+        ("string_equal", False),
+        ("mmu_map", False),
+        ("print_va", False),
+    ],
 )
-@pytest.mark.parametrize("symbols", [True, False])
 def test_finish_agrees_with_counting_calls_in_real_code(
     function: str, symbols: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,7 +61,7 @@ def test_a_wait_that_is_too_long(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match=r"^waiting for 'x' on vm0: it did not come within 0.002 s$"):
         bench.control.wait_for(text("x", "vm0"), 2_000_000)
     assert bench.hypervisor.ns_of_cycles(bench.hypervisor.now) == 2_000_000
-    with pytest.raises(ControlError, match="there is no console 'nobody'"):
+    with pytest.raises(ControlError, match=r"there is no console 'nobody'"):
         bench.control.wait_for(text("x", "nobody"), SECOND)
 
 
@@ -108,7 +108,7 @@ def test_a_thread_stops_at_the_same_instruction(machine: Machine, goal: AnyGoal)
 
 
 def test_the_time_limit_is_the_same_instruction_too(machine: Machine) -> None:
-    with pytest.raises(ControlError, match="did not come within 0.05 s"):
+    with pytest.raises(ControlError, match=r"did not come within 0.05 s"):
         machine.wait_for(text("never"), SECOND // 20).result(PATIENCE)
     control = Control(build(TWO_VMS, digest=True))
     with pytest.raises(ControlError):

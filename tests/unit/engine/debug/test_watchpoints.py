@@ -116,7 +116,7 @@ def test_a_store_exclusive_counts_only_if_it_stored_and_reads_nothing(tmp_path: 
 
 
 def test_an_exclusive_pair(tmp_path: Path) -> None:
-    bench, start = stands_at(tmp_path, LDXP_X2_X3, STXP_W7_X2_X3)
+    bench, _ = stands_at(tmp_path, LDXP_X2_X3, STXP_W7_X2_X3)
     bench.control.add_watchpoint("vm0", DATA + 8, 8, "rw")
     stops = [bench.control.run_on(NO_LIMIT) for _ in range(2)]
     assert [stop.partition("0 ")[2][:5] for stop in stops] == ["reads", "write"]
@@ -129,7 +129,9 @@ def test_an_access_across_pages_touches_both(tmp_path: Path, offset: int, space:
     edge = DATA + 0x1000
     bench, start = stands_at(tmp_path, a.str_(2, 1), x1=edge - 3)
     bench.control.add_watchpoint("vm0", edge + offset, 1, "w", space)
-    assert bench.control.run_on(NO_LIMIT).endswith(f"writes 8 bytes at {edge - 3:#x}, -> 0x1122334455667788, at {start:#x}")
+    assert bench.control.run_on(NO_LIMIT).endswith(
+        f"writes 8 bytes at {edge - 3:#x}, -> 0x1122334455667788, at {start:#x}"
+    )
 
 
 def mapped(bench: Bench, second: bool) -> int:
@@ -224,7 +226,7 @@ def test_a_disabled_one_costs_and_stops_nothing(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_watched(tmp_path: Path, size: int, access: str, space: str, address: int) -> None:
     bench = tiny(tmp_path, spin())
-    with pytest.raises(ControlError, match="^expected "):
+    with pytest.raises(ControlError, match=r"^expected "):
         bench.control.add_watchpoint("vm0", address, size, access, space)
     assert list(bench.system.breakpoints) == []
 
