@@ -152,16 +152,12 @@ class Control(DebugControl, WriteControl):
                 self.step(event.vm, event.vcpu)
             case ["reset"]:
                 self.reset(event.vm)
-            case ["off"]:
-                self.power_off(event.vm)
-            case ["register"]:
-                self.write_register(event.vm, event.vcpu, event.data.decode(), event.number)
-            case ["write", space]:
-                self.write_memory(event.vm, event.vcpu, event.number, event.data, space)
             case ["frame"]:
                 self.frame(event.vm, event.data)
-            case [plug]:
+            case ["plug" | "unplug" as plug]:
                 self.plug(event.vm, plug == "plug", event.data.decode())
+            case _:
+                self.give_change(event)
 
     # --- looking -----------------------------------------------------------------------------------
 

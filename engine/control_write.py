@@ -10,6 +10,7 @@ from engine.arch.sysreg import SysReg
 from engine.control_base import ControlBase, ControlError
 from engine.debug.registers import general
 from engine.errors import MachineError
+from engine.events import HostInput
 from engine.hypervisor.vcpu import Vcpu
 from engine.monitor.payload import Payload
 from engine.observe import physical_address
@@ -79,6 +80,16 @@ class WriteControl(ControlBase):
             if seen:
                 partition.core.drop_code(seen)
                 partition.core.flush_tlb()
+
+    def give_change(self, event: HostInput) -> None:
+        """Make a recorded change again."""
+        match event.kind.split():
+            case ["off"]:
+                self.power_off(event.vm)
+            case ["register"]:
+                self.write_register(event.vm, event.vcpu, event.data.decode(), event.number)
+            case ["write", space]:
+                self.write_memory(event.vm, event.vcpu, event.number, event.data, space)
 
     def power_off(self, vm_name: str) -> None:
         """A VM is off at once, as by SYSTEM_OFF. ControlError where it is so already, or for a secure partition."""

@@ -1,4 +1,4 @@
-"""Breakpoints and watchpoints of a machine, in one list: they hold guests, and change nothing that those may notice."""
+"""Breakpoints and watchpoints of a machine in one list: they hold guests, and change nothing that those notice."""
 
 from __future__ import annotations
 

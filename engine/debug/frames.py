@@ -14,6 +14,9 @@ FARTHEST: Final = 4096
 """Instructions that are looked through on the way back to the start of a function."""
 _EPILOGUE = 32
 """Instructions to RET that are looked through on the way there."""
+_GUESSED = 256
+"""Instructions before it that are looked through for the start of a function without a symbol."""
+_B = 0b000101
 _SP, _LR = 31, 30
 _MASK64 = (1 << 64) - 1
 
@@ -100,12 +103,55 @@ def _branches(word: int) -> bool:
 def find(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return | None:
     """How the function that stands before the instruction at `pc` returns; None if its code does not tell.
 
-    `start` is its first instruction, None if unknown; then a frame record is all there is to go by.
+    `start` is its first instruction. None is a guess: a function with early returns may be taken for two, and then what
+    comes out is a frame further up.
     """
-    found = _straight(fetch, pc, sp) or _body(fetch, pc, start, sp, fp)
+    begin = _guess(fetch, pc) if start is None else start
+    found = _straight(fetch, pc, sp) or _body(fetch, pc, begin, sp, fp)
     if found is None and fp and fp % 8 == 0:
         return Return(fp + 16 & _MASK64, fp + 8 & _MASK64, exact=False)
     return found
+
+
+def _guess(fetch: Fetch, pc: int) -> int | None:
+    """Start of a function without a symbol: behind the last one's end. None if its prologue lies before even that."""
+    begin = pc
+    saved = _saves_soon(fetch, pc)
+    while pc - begin < 4 * _GUESSED:
+        word = fetch(begin - 4)
+        if word is None or word == 0 or _is_return(word) or word >> 26 == _B:
+            break
+        saved = saved or _saves(word)
+        begin -= 4
+    return begin if saved or not _restores(fetch, pc) else None
+
+
+def _restores(fetch: Fetch, pc: int) -> bool:
+    """LR comes from the stack before the next RET, or the next function: this is no leaf function."""
+    for address in range(pc, pc + 4 * _GUESSED, 4):
+        word = fetch(address)
+        if word is None or _is_return(word) or _saves(word):
+            return False
+        access = _stack_access(word)
+        if access is not None and access[0] and access[1] is not None:
+            return True
+    return False
+
+
+def _saves(word: int) -> bool:
+    access = _stack_access(word)
+    return access is not None and not access[0] and access[1] is not None
+
+
+def _saves_soon(fetch: Fetch, pc: int) -> bool:
+    """The prologue is still to come."""
+    for address in range(pc, pc + 4 * _EPILOGUE, 4):
+        word = fetch(address)
+        if word is None or _branches(word):
+            return False
+        if _saves(word):
+            return True
+    return False
 
 
 def _straight(fetch: Fetch, pc: int, sp: int) -> Return | None:

@@ -169,6 +169,9 @@ class Program:
     def b(self, name: str) -> Program:
         return self._branch(0x14000000, name)
 
+    def bl(self, name: str) -> Program:
+        return self._branch(0x94000000, name)
+
     def b_cond(self, condition: int, name: str) -> Program:
         return self._branch(0x54000000 | condition, name)
 
@@ -200,6 +203,6 @@ class Program:
         words = list(self.words)
         for place, name in self._branches:
             distance = self._labels[name] // 4 - place
-            wide = words[place] >> 26 == 0b000101
+            wide = words[place] >> 26 & 0b011111 == 0b000101  # B and BL
             words[place] |= distance & 0x3FFFFFF if wide else (distance & 0x7FFFF) << 5
         return struct.pack(f"<{len(words)}I", *words)
