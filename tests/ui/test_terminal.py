@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.style import Style
 
 from hvtui.terminal import Terminal, encode_key, encode_paste
 
@@ -160,7 +161,8 @@ def test_no_bytes_break_it(steps: list[bytes | tuple[int, int]]) -> None:
         assert 0 <= terminal.cursor.x < terminal.columns
         assert 0 <= terminal.cursor.y < terminal.lines
         for y in range(-terminal.scrollback, terminal.lines):
-            assert terminal.strip(max(y, 0), max(-y, 0)).cell_length == terminal.columns
+            strip = terminal.strip(max(y, 0), max(-y, 0), Style(reverse=True))
+            assert sum(segment.cell_length for segment in strip) == terminal.columns
 
 
 @pytest.mark.parametrize(
