@@ -52,8 +52,8 @@ class Dispatch:
             "a": screen.right,
             "D": screen.left,
             "j": screen.left,
-            "E": lambda count: (screen.down(count), screen.to_column(0))[0],
-            "F": lambda count: (screen.up(count), screen.to_column(0))[0],
+            "E": self._lines_down,
+            "F": self._lines_up,
             "G": lambda column: screen.to_column(column - 1),
             "`": lambda column: screen.to_column(column - 1),
             "d": lambda line: screen.to_line(line - 1),
@@ -126,6 +126,14 @@ class Dispatch:
 
     def _next_line(self) -> None:
         self._screen.index()
+        self._screen.to_column(0)
+
+    def _lines_down(self, count: int) -> None:
+        self._screen.down(count)
+        self._screen.to_column(0)
+
+    def _lines_up(self, count: int) -> None:
+        self._screen.up(count)
         self._screen.to_column(0)
 
     def _shift(self, shifted: bool) -> None:

@@ -31,6 +31,8 @@ _ESCAPE = re.compile(
 _UNFINISHED = re.compile(r"\x1b(?:\[[\x00-\x17\x19\x1c-?]*|[()*+\x20\#%-/])?\Z")
 _DISTURBED = re.compile(r"\x1b\[([\x00-\x17\x19\x1c-?]*)([@-~])")
 """A control sequence that may have control characters inside."""
+_BROKEN = re.compile(r"\x1b(?:\[[\x00-\x17\x19\x1c-?]*)?")
+"""What is dropped of a sequence that is none."""
 
 
 class Listener(Protocol):
@@ -95,7 +97,8 @@ class Parser:
         disturbed = _DISTURBED.match(text, position, position + _LONGEST)
         if disturbed is not None:
             return self._undisturbed(disturbed)
-        return position + 1  # an ESC that begins nothing known
+        broken = _BROKEN.match(text, position)
+        return broken.end() if broken is not None else position + 1
 
     def _undisturbed(self, match: re.Match[str]) -> int:
         """Control characters inside of a sequence act at once, and the sequence then, if it is one."""

@@ -95,3 +95,21 @@ def _indexed(value: int) -> int | None:
 def _true_colour(values: list[int]) -> int | None:
     red, green, blue = values
     return TRUE_COLOUR | red << 16 | green << 8 | blue if max(values) < 256 else None
+
+
+_CODES = {"bold": 1, "dim": 2, "italic": 3, "underline": 4, "blink": 5, "reverse": 7, "concealed": 8, "strike": 9}
+
+
+def encoded(look: Look) -> str:
+    """Parameters that lead from the default to a look."""
+    codes = [str(code) for name, code in _CODES.items() if getattr(look, name)]
+    if look.overline:
+        codes.append("53")
+    codes += [_encoded_colour(colour, code) for colour, code in ((look.front, 38), (look.back, 48)) if colour >= 0]
+    return ";".join(codes)
+
+
+def _encoded_colour(colour: int, code: int) -> str:
+    if colour >= TRUE_COLOUR:
+        return f"{code};2;{colour >> 16 & 255};{colour >> 8 & 255};{colour & 255}"
+    return f"{code};5;{colour}" if colour >= 16 else str((code - 8 if colour < 8 else code + 44) + colour)
