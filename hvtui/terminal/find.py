@@ -39,17 +39,12 @@ def pattern(text: str) -> re.Pattern[str]:
 def matches(line: Line, number: int, wanted: re.Pattern[str]) -> Iterator[Span]:
     """In one line, from the left; empty ones are left out."""
     text = line.text()
-    columns = None if text.isascii() else _columns(line)
+    columns = range(len(text)) if text.isascii() else [x for x, cell in enumerate(line.cells) for _ in cell.text]
     for match in wanted.finditer(text):
-        if match.end() > match.start():
-            start, end = match.span()
-            yield Span(number, start, end) if columns is None else Span(number, columns[start], columns[end])
-
-
-def _columns(line: Line) -> list[int]:
-    """Column of each code point of a line, and the one after the last."""
-    columns = [x for x, cell in enumerate(line.cells) for _ in cell.text]
-    return [*columns, len(line.cells)]
+        start, end = match.span()
+        if end > start:
+            after = columns[end - 1] + 1
+            yield Span(number, columns[start], after + (after < len(line.cells) and line.cells[after].text == ""))
 
 
 def find_all(terminal: Terminal, wanted: re.Pattern[str]) -> list[Span]:
@@ -77,11 +72,12 @@ class Selection(NamedTuple):
         """The selected characters; lines that the terminal wrapped are one."""
         first, last = sorted(self)
         text = ""
-        for number in range(max(first.line, terminal.first), min(last.line + 1, terminal.end)):
+        end_line = min(last.line + 1, terminal.end)
+        for number in range(max(first.line, terminal.first), end_line):
             line = terminal.line(number)
             start, end = self.columns(number) or (0, 0)
             part = Line(line.cells[start:end], wrapped=line.wrapped and end >= len(line.cells)).text()
-            text += part if line.wrapped or number == last.line else part + "\n"
+            text += part if line.wrapped or number == end_line - 1 else part + "\n"
         return text
 
 
