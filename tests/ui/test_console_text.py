@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from textual import events
 from textual.pilot import Pilot
 
+from engine.machine import Machine
 from hvtui.app import HvtuiApp
 from hvtui.frame import Printed
 from hvtui.terminal import Terminal
 from hvtui.terminal.find import Point, Selection, find_all, pattern, word_at
 from hvtui.theme import Ink
 from hvtui.widgets.console import Console, SaveError
+from tests.support.machines import machine_config, spin
 from tests.ui.support import press, running, settle, still
 
 LINES = b"".join(b"line %d of many\r\n" % n for n in range(100))
@@ -63,7 +65,7 @@ async def test_the_search_bar_goes_from_match_to_match_and_around() -> None:
         assert console.bar.says == "1/11"
         assert any("line 1 of many" in row for row in shown(console)[:-1])
         await press(pilot, "escape")
-        assert console.bar is None
+        assert not console.query("SearchBar")
         assert app.focused is console
         assert not console.typing
 
@@ -312,3 +314,25 @@ async def test_one_or_two_consoles_are_shown_as_asked() -> None:
         assert consoles.cycle_split() == 0
         await settle(pilot)
         assert [console.region for console in consoles.all()] == automatic
+
+
+@pytest.mark.parametrize(
+    ("split", "places"),
+    [(3, [(0, 0, 1, 1), (1, 0, 1, 1), (0, 1, 2, 1)]), (4, [(0, 0, 1, 1), (1, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1)])],
+)
+async def test_three_and_four_consoles_are_a_grid(
+    tmp_path: Path, split: int, places: list[tuple[int, int, int, int]]
+) -> None:
+    machine = Machine(machine_config(tmp_path, spin(), spin(), vm={"virtio_console": True}))
+    machine.start(running=False)
+    async with running(machine, size=(160, 50)) as (app, pilot):
+        consoles = app.board.consoles
+        consoles.split = split
+        await settle(pilot)
+        regions = [console.region for console in consoles.all() if console.display]
+        width, height = consoles.size.width // 2, consoles.size.height // 2
+        found = [
+            tuple(round(value / unit) for value, unit in zip(region, (width, height) * 2, strict=True))
+            for region in (region.translate(-consoles.region.offset) for region in regions)
+        ]
+        assert found == places

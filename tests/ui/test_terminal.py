@@ -334,11 +334,14 @@ def test_the_cursor_has_a_shape_and_may_hide(data: bytes, visible: bool, block: 
 
 
 def test_a_bracketed_paste_cannot_end_itself() -> None:
-    terminal = Terminal()
-    assert not terminal.bracketed_paste
-    terminal.feed(b"\x1b[?2004h")
-    assert terminal.bracketed_paste
     assert encode_paste("a\nb\x1b[201~c", bracketed=True) == b"\x1b[200~a\rb[201~c\x1b[201~"
+
+
+@pytest.mark.parametrize(("data", "on"), [(b"", False), (b"\x1b[?2004h", True), (b"\x1b[?2004h\x1b[?2004l", False)])
+def test_the_guest_asks_for_bracketed_paste(data: bytes, on: bool) -> None:
+    terminal = Terminal()
+    terminal.feed(data)
+    assert terminal.bracketed_paste is on
 
 
 def test_lines_keep_their_numbers_and_times() -> None:
