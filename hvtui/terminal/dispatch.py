@@ -35,7 +35,7 @@ class Dispatch:
             "8": screen.restore_cursor,
             "D": screen.index,
             "E": self._next_line,
-            "H": lambda: screen.tabs.add(screen.cursor.x),
+            "H": lambda: screen.tabs.add(min(screen.cursor.x, screen.columns - 1)),
             "M": screen.reverse_index,
             "c": screen.reset,
             "#8": screen.alignment_display,

@@ -206,9 +206,9 @@ class Screen:
             self.dirty.add(cursor.y)
 
     def repeat(self, count: int) -> None:
-        """REP: the last character again, at most a screen full."""
+        """REP: the last character again, at most a line full."""
         if self._last:
-            self.draw(self._last * min(count, self.columns * self.lines))
+            self.draw(self._last * min(count, self.columns))
 
     def _blank(self) -> Cell:
         """What erasing leaves: nothing but the background colour."""

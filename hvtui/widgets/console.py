@@ -20,7 +20,7 @@ from hvtui.widgets.console_search import SearchableView
 from hvtui.widgets.titles import set_title
 
 LEAVE_KEY = "ctrl+right_square_bracket"
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 14
 """Bytes that the terminal takes before anything else gets its turn."""
 _MOST_WAITING = 1 << 22
 """Bytes that wait for the terminal; older ones are lost, as they are when the engine keeps no more."""

@@ -87,7 +87,7 @@ class Consoles(Container):
         styles = self.styles
         for console in self.all():
             console.styles.clear_rule("column_span")
-        if not self.split:
+        if not self.split or self.has_class("-maximised"):
             for rule in _GRID:
                 styles.clear_rule(rule)
         else:

@@ -316,6 +316,16 @@ async def test_one_or_two_consoles_are_shown_as_asked() -> None:
         assert [console.region for console in consoles.all()] == automatic
 
 
+async def test_a_maximised_console_has_all_the_room_of_a_split() -> None:
+    async with running(still(), size=(200, 50)) as (app, pilot):
+        consoles = app.board.consoles
+        consoles.split = 2
+        await press(pilot, "1", "ctrl+o")
+        assert consoles["vm0"].region.width == 200
+        await press(pilot, "ctrl+o")
+        assert [console.region.width for console in consoles.all()] == [74, 75], "of 149"
+
+
 @pytest.mark.parametrize(
     ("split", "places"),
     [(3, [(0, 0, 1, 1), (1, 0, 1, 1), (0, 1, 2, 1)]), (4, [(0, 0, 1, 1), (1, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1)])],

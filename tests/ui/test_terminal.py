@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from random import Random
 
 import pytest
@@ -217,7 +216,7 @@ def test_paste() -> None:
     [
         (b"ab\x1b[3b", ["abbbb", "", "", ""]),
         (b"\x1b[5b", ["", "", "", ""]),
-        (b"a\x1b[99999999b", ["a" * 10] * 3 + ["a"]),
+        (b"a\x1b[99999999b", ["a" * 10, "a", "", ""]),
         (b"abcdef\x1b[2G\x1b[3Xx", ["ax  ef", "", "", ""]),
         (b"\x1b#8", ["E" * 10] * 4),
         (b"\x1b[2;3r\x1b#8\x1b[4;1H\nx", ["E" * 10] * 3 + ["x"]),
@@ -383,34 +382,22 @@ def test_the_transcript_joins_what_was_wrapped() -> None:
 def test_garbage_keeps_memory_and_time_in_bounds() -> None:
     """Ten megabytes; a parser that looked at anything again and again would not come back."""
     noise = Random(1)
-    pieces = [
-        b"\x1b",
-        b"[",
-        b"]",
-        b"P",
-        b"?",
-        b";",
-        b"9999",
-        b"m",
-        b"H",
-        b"L",
-        b"b",
-        b"\x07",
-        b"\n",
-        b"x" * 40,
-        b"\xff",
-    ]
+    pieces = [b"\x1b", b"[", b"]", b"P", b"?", b";", b"9999", b"mH", b"L", b"b", b"\x07", b"\n", b"x" * 40, b"\xff"]
     terminal = Terminal(80, 24, scrollback=100)
-    tracemalloc.start()
-    try:
-        for _ in range(5):
-            terminal.feed(noise.randbytes(1 << 20))
-            terminal.feed(b"".join(noise.choices(pieces, k=200_000)))
-        for begin in (b"\x1b]0;", b"\x1b[", b"\x1bP", b"\x1b[1;\x00", b"\xf0\x9f"):
-            terminal.feed(begin + b"1;" * 500_000)
-        terminal.take_replies()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert terminal.scrollback <= 100
-    assert kept < 16 << 20
+    for _ in range(2):
+        terminal.feed(noise.randbytes(1 << 20))
+        terminal.feed(b"".join(noise.choices(pieces, k=300_000)))
+    for begin in (b"\x1b]0;", b"\x1b[", b"\x1bP", b"\x1b[1;\x00", b"\xf0\x9f", "e\u0301".encode()):
+        terminal.feed(begin + b"1;" * 250_000)
+        terminal.feed("\u0301".encode() * 50_000)
+    screen = terminal._screen
+    lines = list(terminal.all_lines())
+    assert len(lines) <= 124
+    assert max(len(line.cells) for line in lines) <= 80
+    assert max(len(cell.text) for line in lines for cell in line.cells) <= 8
+    assert max(len(known) for known in screen._cells.values()) <= 5000
+    assert len(screen._cells) <= 5000
+    assert len(screen.dirty) <= 24
+    assert len(screen.tabs) <= 80
+    assert len(terminal._parser._rest) <= 1024
+    assert len(terminal.take_replies()) < 1000
