@@ -27,9 +27,10 @@ def printing(hypervisor: Hypervisor, console: Callable[[], Console]) -> Callable
     """What a serial port does with its output: it is an event, and goes to the console."""
 
     def printed(data: bytes) -> None:
-        event = ConsoleOutput(hypervisor.now, console().name, -1, data)
+        now = hypervisor.now
+        event = ConsoleOutput(now, console().name, -1, data)
         hypervisor.events.emit(event, len(data) if len(data) > _LIGHT else 0)
-        console().write(data)
+        console().write(data, now)
 
     return printed
 

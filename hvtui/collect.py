@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.console import Console
 from engine.control import Control
 from engine.errors import MachineError
 from engine.events import Event
 from engine.views import RegistersView
 from hvtui.ffa_calls import newest_calls
-from hvtui.frame import FfaBatch, Looked
+from hvtui.frame import FfaBatch, Looked, Printed
 
 KEPT_EVENTS = 10_000
 """As many as the event log keeps."""
@@ -44,8 +45,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    consoles: tuple[tuple[str, bytes, int], ...]
-    """(VM, bytes, position after them), of those that printed."""
+    consoles: tuple[tuple[str, Printed, int], ...]
+    """(VM, what it printed, position after it), of those that printed."""
     taken: tuple[tuple[str, int], ...]
     """(VM, typed bytes its serial port took)."""
     events: tuple[int, list[Event]]
@@ -62,7 +63,7 @@ def answer(control: Control, question: Question) -> Answer:
     for vm, position in question.positions:
         console = control.console(vm)
         if console.end != position:
-            consoles.append((vm, *console.since(position)))
+            consoles.append((vm, *_printed(control, console, position)))
     events: tuple[int, list[Event]] = (question.events_from, [])
     if question.events_limit:
         events = control.system.events.window(question.events_from, question.events_limit)
@@ -78,6 +79,14 @@ def _looked(control: Control, question: Question) -> Looked | None:
         return Looked(page, look(control))
     except MachineError as error:
         return Looked(page, error)
+
+
+def _printed(control: Control, console: Console, position: int) -> tuple[Printed, int]:
+    """What a console has from a position on, with the times of its lines, and the position after it."""
+    data, end = console.since(position)
+    start, nanoseconds = end - len(data), control.system.hypervisor.ns_of_cycles
+    begun = tuple((max(0, mark.position - start), nanoseconds(mark.at)) for mark in console.begun(start))
+    return Printed(data, begun), end
 
 
 def _ffa(control: Control, question: Question) -> FfaBatch | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.events import Event, FfaAnswer, FfaCall
@@ -44,11 +45,31 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """What a guest printed, and when."""
+
+    data: bytes
+    begun: tuple[tuple[int, int], ...] = ()
+    """(offset of a line's first byte in it, virtual nanoseconds), in order; lines between two begin with the first."""
+
+    def pieces(self, size: int) -> Iterator[Printed]:
+        """The same in pieces of at most `size` bytes."""
+        first = 0
+        for start in range(0, len(self.data), size):
+            last = first
+            while last < len(self.begun) and self.begun[last][0] < start + size:
+                last += 1
+            begun = tuple((offset - start, at_ns) for offset, at_ns in self.begun[first:last])
+            yield Printed(self.data[start : start + size], begun)
+            first = last
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One answer of the machine."""
 
     view: MachineView
-    consoles: tuple[tuple[str, bytes], ...]
+    consoles: tuple[tuple[str, Printed], ...]
     """(VM, what it printed since the frame before); only those that printed."""
     events: EventBatch | None
     """None when there are no new ones, or it is too early to show them."""

@@ -105,8 +105,7 @@ class DiscoveryCalls:
         text = console_text(call.args, call.endpoint.version).replace(b"\0", b"")
         require(text, Code.INVALID_PARAMETERS, "nothing but NULs")
         vm = call.vcpu.vm
-        self._manager.hypervisor.events.emit(
-            ConsoleOutput(self._manager.hypervisor.now, vm.name, call.vcpu.index, text)
-        )
-        vm.console.write(text)
+        now = self._manager.hypervisor.now
+        self._manager.hypervisor.events.emit(ConsoleOutput(now, vm.name, call.vcpu.index, text))
+        vm.console.write(text, now)
         return success_32()

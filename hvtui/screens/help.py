@@ -20,6 +20,9 @@ _CONSOLE = (
     ("enter, click", "Type into the console: every key goes to the guest, also ctrl+c and arrows."),
     ("ctrl+]", "Take the keyboard back."),
     ("pgup, wheel", "Scroll back; while typing, shift+pgup. End shows the newest line."),
+    ("/", "Search: enter goes to older matches, ctrl+n to newer ones, escape closes. Regular expressions work."),
+    ("m", "Copy mode: arrows move, m begins a selection, y copies it, escape leaves."),
+    ("mouse", "Dragging selects and copies; a double click takes a word, a third one the line."),
 )
 _KEYS = 14
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hvtui.terminal.parser import numbers
 from hvtui.terminal.screen import Screen
+
+_MOST_REPLIES = 16
+_DEVICE = "\x1b[?62;22c"
+"""DA1: a VT220 with colours."""
+_SECONDARY = "\x1b[>1;10;0c"
+"""DA2: a VT220."""
 
 
 class Dispatch:
@@ -14,45 +21,76 @@ class Dispatch:
         self._screen = screen
         self.replies: list[str] = []
         self._controls: dict[str, Callable[[], None]] = {
-            "\b": screen.backspace,
-            "\t": screen.tab,
-            "\n": screen.linefeed,
-            "\v": screen.linefeed,
-            "\f": screen.linefeed,
-            "\r": screen.carriage_return,
-            "\x0e": screen.shift_out,
-            "\x0f": screen.shift_in,
+            "\b": lambda: screen.left(1),
+            "\t": lambda: screen.tab(1),
+            "\n": self._line_feed,
+            "\v": self._line_feed,
+            "\f": self._line_feed,
+            "\r": lambda: screen.to_column(0),
+            "\x0e": lambda: self._shift(True),
+            "\x0f": lambda: self._shift(False),
         }
         self._escapes: dict[str, Callable[[], None]] = {
             "7": screen.save_cursor,
             "8": screen.restore_cursor,
             "D": screen.index,
             "E": self._next_line,
-            "H": screen.set_tab_stop,
+            "H": lambda: screen.tabs.add(min(screen.cursor.x, screen.columns - 1)),
             "M": screen.reverse_index,
             "c": screen.reset,
             "#8": screen.alignment_display,
+            "=": lambda: self._keypad(True),
+            ">": lambda: self._keypad(False),
         }
         self._counted: dict[str, Callable[[int], None]] = {
             "@": screen.insert_characters,
-            "A": screen.cursor_up,
-            "B": screen.cursor_down,
-            "e": screen.cursor_down,
-            "C": screen.cursor_forward,
-            "a": screen.cursor_forward,
-            "D": screen.cursor_back,
-            "E": screen.cursor_down1,
-            "F": screen.cursor_up1,
-            "G": screen.cursor_to_column,
-            "`": screen.cursor_to_column,
-            "d": screen.cursor_to_line,
+            "A": screen.up,
+            "k": screen.up,
+            "B": screen.down,
+            "e": screen.down,
+            "C": screen.right,
+            "a": screen.right,
+            "D": screen.left,
+            "j": screen.left,
+            "E": self._lines_down,
+            "F": self._lines_up,
+            "G": lambda column: screen.to_column(column - 1),
+            "`": lambda column: screen.to_column(column - 1),
+            "d": lambda line: screen.to_line(line - 1),
+            "I": screen.tab,
             "L": screen.insert_lines,
             "M": screen.delete_lines,
             "P": screen.delete_characters,
+            "S": screen.scroll_up,
+            "T": screen.scroll_down,
             "X": screen.erase_characters,
-            "S": self._scroll_up,
-            "T": self._scroll_down,
+            "Z": screen.back_tab,
+            "b": screen.repeat,
         }
+        self._others: dict[str, Callable[[list[int]], None]] = {
+            "H": self._position,
+            "f": self._position,
+            "J": lambda given: screen.erase_in_display(given[0]) if given[0] < 4 else None,
+            "K": lambda given: screen.erase_in_line(given[0]) if given[0] < 3 else None,
+            "c": lambda given: self._reply(_DEVICE) if given[0] == 0 else None,
+            "g": self._clear_tabs,
+            "h": lambda given: self._modes(given, True),
+            "l": lambda given: self._modes(given, False),
+            "n": lambda given: self._report(given[0], ""),
+            "r": lambda given: screen.set_margins(max(1, given[0]) - 1, (_second(given) or screen.lines) - 1),
+            "s": lambda _: screen.save_cursor(),
+            "t": lambda given: self._window(given[0]),
+            "u": lambda _: screen.restore_cursor(),
+            "!p": lambda _: screen.soft_reset(),
+            " q": self._shape,
+            "?h": lambda given: self._private_modes(given, True),
+            "?l": lambda given: self._private_modes(given, False),
+            "?n": lambda given: self._report(given[0], "?"),
+            "?$p": self._report_mode,
+            ">c": lambda given: self._reply(_SECONDARY) if given[0] == 0 else None,
+        }
+
+    # --- what the parser tells ----------------------------------------------------------------------
 
     def text(self, text: str) -> None:
         self._screen.draw(text)
@@ -68,65 +106,108 @@ class Dispatch:
             action()
 
     def charset(self, slot: str, name: str) -> None:
-        self._screen.define_charset(name, slot)
+        if slot in "()":
+            self._screen.designate("()".index(slot), name)
 
-    def sequence(self, final: str, private: str, parameters: list[int]) -> None:
-        screen, first = self._screen, parameters[0]
-        if private == "?" and final in "hl":
-            for mode in parameters:
-                screen.private_mode(mode, final == "h")
-        elif private:
-            return
-        elif final in self._counted:
-            self._counted[final](max(1, first))
-        elif final in "Hf":
-            screen.cursor_position(first, parameters[1] if len(parameters) > 1 else 1)
-        elif final == "m":
-            screen.select_graphic_rendition(*parameters)
-        else:
-            self._seldom(final, parameters)
+    def sequence(self, final: str, private: str, parameters: str) -> None:
+        if private == "" and final == "m":
+            self._screen.set_look(parameters)
+        elif private == "" and final in self._counted:
+            self._counted[final](max(1, numbers(parameters)[0]))
+        elif private + final in self._others:
+            self._others[private + final](numbers(parameters))
 
-    def _seldom(self, final: str, parameters: list[int]) -> None:
-        screen, first = self._screen, parameters[0]
-        if final == "J" and first in (0, 1, 2, 3):
-            screen.erase_in_display(first)
-        elif final == "K" and first in (0, 1, 2):
-            screen.erase_in_line(first)
-        elif final in "hl" and first in (4, 20):
-            (screen.set_mode if final == "h" else screen.reset_mode)(first)
-        elif final == "r":
-            screen.set_margins(first or 1, (parameters[1] if len(parameters) > 1 else 0) or screen.lines)
-        elif final == "g":
-            screen.clear_tab_stop(first)
-        elif final in "su":
-            (screen.save_cursor if final == "s" else screen.restore_cursor)()
-        elif final == "n":
-            self._report(first)
+    # --- what they do -------------------------------------------------------------------------------
 
-    def _report(self, what: int) -> None:
-        """DSR: 5 asks for the status, 6 for the cursor's place (1-based)."""
-        cursor = self._screen.cursor
-        if what == 5:
-            self.replies.append("\x1b[0n")
-        elif what == 6:
-            self.replies.append(f"\x1b[{cursor.y + 1};{min(cursor.x + 1, self._screen.columns)}R")
-        del self.replies[:-16]
+    def _line_feed(self) -> None:
+        self._screen.index()
+        if self._screen.modes.newline:
+            self._screen.to_column(0)
 
     def _next_line(self) -> None:
-        self._screen.carriage_return()
         self._screen.index()
+        self._screen.to_column(0)
 
-    def _scroll_up(self, count: int) -> None:
-        self._at_margin(count, top=False)
+    def _lines_down(self, count: int) -> None:
+        self._screen.down(count)
+        self._screen.to_column(0)
 
-    def _scroll_down(self, count: int) -> None:
-        self._at_margin(count, top=True)
+    def _lines_up(self, count: int) -> None:
+        self._screen.up(count)
+        self._screen.to_column(0)
 
-    def _at_margin(self, count: int, top: bool) -> None:
+    def _shift(self, shifted: bool) -> None:
+        self._screen.cursor.shifted = shifted
+
+    def _keypad(self, application: bool) -> None:
+        self._screen.modes.application_keypad = application
+
+    def _position(self, given: list[int]) -> None:
+        self._screen.to(max(1, given[0]) - 1, max(1, _second(given)) - 1)
+
+    def _clear_tabs(self, given: list[int]) -> None:
+        if given[0] == 0:
+            self._screen.tabs.discard(self._screen.cursor.x)
+        elif given[0] == 3:
+            self._screen.tabs.clear()
+
+    def _modes(self, given: list[int], on: bool) -> None:
+        modes = self._screen.modes
+        for mode in given:
+            if mode == 4:
+                modes.insert = on
+            elif mode == 20:
+                modes.newline = on
+
+    def _private_modes(self, given: list[int], on: bool) -> None:
+        """DECSET and DECRST; modes that would change the size or the whole look are ignored."""
+        for mode in given:
+            if mode in _SWITCHES:
+                setattr(self._screen.modes, _SWITCHES[mode], on)
+                self._screen.dirty.add(self._screen.cursor.y)
+            elif mode == 6:
+                self._screen.cursor.origin = on
+                self._screen.to(0, 0)
+            elif mode in _ALTERNATES:
+                (self._screen.show_alternate if on else self._screen.show_primary)(mode == 1049)
+            elif mode == 1048:
+                (self._screen.save_cursor if on else self._screen.restore_cursor)()
+
+    def _shape(self, given: list[int]) -> None:
+        self._screen.modes.shape = given[0] if given[0] <= 6 else 0
+        self._screen.dirty.add(self._screen.cursor.y)
+
+    # --- what it answers ----------------------------------------------------------------------------
+
+    def _reply(self, text: str) -> None:
+        self.replies.append(text)
+        del self.replies[:-_MOST_REPLIES]
+
+    def _report(self, what: int, private: str) -> None:
+        """DSR: 5 asks for the status, 6 for the cursor's place (1-based, as CUP would take it)."""
         screen = self._screen
-        first, last = screen.margins or (0, screen.lines - 1)
-        x, y = screen.cursor.x, screen.cursor.y
-        screen.cursor.y = first if top else last
-        for _ in range(min(count, screen.lines)):
-            (screen.reverse_index if top else screen.index)()
-        screen.cursor.x, screen.cursor.y = x, y
+        if what == 5 and not private:
+            self._reply("\x1b[0n")
+        elif what == 6:
+            line = screen.cursor.y - (screen.top if screen.cursor.origin else 0)
+            self._reply(f"\x1b[{private}{line + 1};{min(screen.cursor.x + 1, screen.columns)}R")
+
+    def _window(self, what: int) -> None:
+        """XTWINOPS: 18 asks for the size in characters."""
+        if what == 18:
+            self._reply(f"\x1b[8;{self._screen.lines};{self._screen.columns}t")
+
+    def _report_mode(self, given: list[int]) -> None:
+        """DECRQM: 1 set, 2 reset, 0 not known."""
+        mode, screen = given[0], self._screen
+        known = {6: screen.cursor.origin, **dict.fromkeys(_ALTERNATES, screen.alternate)}
+        known |= {number: bool(getattr(screen.modes, name)) for number, name in _SWITCHES.items()}
+        self._reply(f"\x1b[?{mode};{(1 if known[mode] else 2) if mode in known else 0}$y")
+
+
+_ALTERNATES = (47, 1047, 1049)
+_SWITCHES = {1: "application_cursor", 7: "autowrap", 25: "visible", 66: "application_keypad", 2004: "bracketed_paste"}
+
+
+def _second(given: list[int]) -> int:
+    return given[1] if len(given) > 1 else 0

@@ -42,9 +42,13 @@ def encode_key(key: str, character: str | None, application_cursor: bool = False
     return _encode(key, character, application_cursor).encode("utf-8", "replace")
 
 
-def encode_paste(text: str) -> bytes:
-    """Pasted text as if it were typed: lines end with a carriage return."""
-    return text.replace("\r\n", "\r").replace("\n", "\r").encode("utf-8", "replace")
+def encode_paste(text: str, bracketed: bool = False) -> bytes:
+    """Pasted text as if it were typed: lines end with a carriage return; `bracketed` as mode 2004 wants it."""
+    text = text.replace("\r\n", "\r").replace("\n", "\r")
+    if bracketed:
+        # Without ESC the text cannot end its bracket itself.
+        text = f"{_ESC}[200~{text.replace(_ESC, '')}{_ESC}[201~"
+    return text.encode("utf-8", "replace")
 
 
 def _encode(key: str, character: str | None, application_cursor: bool) -> str:

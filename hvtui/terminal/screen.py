@@ -1,249 +1,457 @@
-"""The character grid: pyte's screen with scrollback, an alternate screen, and lines that wrap again on resize."""
+"""The character grid as a guest sees it: cursor, margins, modes, two pages and scrollback (VT220, and xterm's 256)."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
-from pyte import modes
-from pyte import screens as pyte_screens
 from wcwidth import wcwidth
 
-_WRAPPED = -1
-"""A line's key that no column has: the line goes on in the next one."""
-_MARK = pyte_screens.Char("\\")
-_RUNS = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]")
+from hvtui.terminal import sgr
+from hvtui.terminal.charsets import ASCII, SETS, Charset
+from hvtui.terminal.line import BLANK, PLAIN, Cell, Line, Look
+from hvtui.terminal.page import Page
+from hvtui.terminal.rewrap import Place, rewrap
 
-Line = dict[int, Any]
-"""Cells of a line by column (`pyte.screens.Char`); a missing one is blank."""
-
-
-class _Cells(dict[str, Any]):
-    """Cells with the same attributes, by character."""
-
-    def __init__(self, attributes: Any) -> None:
-        self._attributes = attributes
-
-    def __missing__(self, character: str) -> Any:
-        cell = self[character] = self._attributes._replace(data=character)
-        return cell
+_KNOWN_CELLS = 4096
 
 
-class Screen(pyte_screens.Screen):  # type: ignore[misc]  # pyte has no types
-    """pyte's screen, extended where a Linux console needs more."""
+@dataclass(slots=True)
+class Cursor:
+    """What DECSC saves."""
 
-    # pyte has no types; these are the attributes of its screen that are used here.
+    x: int = 0
+    """Equal to the number of columns after the last one was written: the next character wraps."""
+    y: int = 0
+    look: Look = PLAIN
+    charsets: tuple[Charset, Charset] = (ASCII, ASCII)
+    """G0 and G1."""
+    shifted: bool = False
+    """G1 is used."""
+    origin: bool = False
+    """DECOM: lines count from the top margin, and the cursor stays inside the margins."""
+
+
+@dataclass(slots=True)
+class Modes:
+    """What DECSET, SM and their kin switch, besides origin mode."""
+
+    autowrap: bool = True
+    insert: bool = False
+    newline: bool = False
+    """LNM: a line feed also returns the carriage."""
+    application_cursor: bool = False
+    """DECCKM: arrow keys send SS3 sequences."""
+    application_keypad: bool = False
+    bracketed_paste: bool = False
+    visible: bool = True
+    """DECTCEM: the cursor is shown."""
+    shape: int = 0
+    """DECSCUSR: 3 and 4 an underline, 5 and 6 a bar, else a block."""
+
+
+@dataclass(slots=True)
+class _Primary:
+    """The primary screen while the alternate one is shown."""
+
+    page: Page
+    place: Cursor
+    """The cursor when it was left; moves with the text when the size changes."""
+    restores: bool
+    """1049: the cursor goes back there."""
+
+
+@dataclass(slots=True)
+class Screen:
+    """All state of a terminal but its parser's. Counts and places are within bounds whatever the guest asks."""
+
     columns: int
     lines: int
-    buffer: dict[int, Line]
-    cursor: Any
-    dirty: set[int]
-    margins: tuple[int, int] | None
-    tabstops: set[int]
+    keep: int
+    """Most lines of scrollback."""
+    cursor: Cursor = field(default_factory=Cursor)
+    modes: Modes = field(default_factory=Modes)
+    dirty: set[int] = field(default_factory=set)
+    """Lines of the screen that changed."""
+    scrolled: int = 0
+    """Lines that ever left at the top; as a number of a line, the first one on the screen."""
+    now_ns: int | None = None
+    """Virtual time of what is being written."""
+    page: Page = field(init=False)
+    history: deque[Line] = field(init=False)
+    """Lines that left at the top, oldest first."""
+    top: int = field(default=0, init=False)
+    bottom: int = field(init=False)
+    """Margins: first and last line of what scrolls."""
+    tabs: set[int] = field(init=False)
+    _saved: Cursor = field(default_factory=Cursor, init=False)
+    _primary: _Primary | None = field(default=None, init=False)
+    _last: str = field(default="", init=False)
+    """The last character written, for REP."""
+    _cells: dict[Look, dict[str, Cell]] = field(default_factory=dict, init=False)
 
-    def __init__(self, columns: int, lines: int, history: int) -> None:
-        self.history: deque[Line] = deque(maxlen=history)
-        """Lines that left at the top, oldest first."""
-        self.application_cursor = False
-        """DECCKM: arrow keys send SS3 sequences."""
-        self.scrolled = 0
-        """Lines that ever left at the top."""
-        self._primary: tuple[Any, ...] | None = None
-        self._cells: dict[Any, _Cells] = {}
-        super().__init__(columns, lines)
+    def __post_init__(self) -> None:
+        self.page = Page(self.columns, self.lines)
+        self.history = deque(maxlen=self.keep)
+        self.bottom = self.lines - 1
+        self.tabs = set(range(8, self.columns, 8))
+
+    def reset(self) -> None:
+        """RIS: everything as at the start, but the scrollback stays."""
+        self._primary = None
+        self.page = Page(self.columns, self.lines)
+        self.tabs = set(range(8, self.columns, 8))
+        self.soft_reset()
+        self.cursor = Cursor()
+        self._last = ""
+        self._all_dirty()
+
+    def soft_reset(self) -> None:
+        """DECSTR: modes, margins and character sets as at the start; text and cursor stay."""
+        self.modes = Modes()
+        self.top, self.bottom = 0, self.lines - 1
+        self.cursor = Cursor(self.cursor.x, self.cursor.y)
+        self._saved = Cursor()
+        self.dirty.add(self.cursor.y)
 
     # --- writing -------------------------------------------------------------------------------
 
-    def draw(self, data: str) -> None:
+    def draw(self, text: str) -> None:
         """Write text at the cursor, wrapping at the right margin."""
-        data = data.translate(self.g1_charset if self.charset else self.g0_charset)
-        plain = modes.IRM not in self.mode
-        for match in _RUNS.finditer(data):
-            run = match[0]
-            if plain and run.isascii():
-                self._draw_run(run)
+        charset = self.cursor.charsets[self.cursor.shifted]
+        if charset:
+            text = text.translate(charset)
+        if text.isascii() and not self.modes.insert:
+            self._draw_run(text)
+            return
+        for narrow, characters in groupby(text, _is_narrow):
+            if narrow and not self.modes.insert:
+                self._draw_run("".join(characters))
             else:
-                self._draw_slowly(run)
+                for character in characters:
+                    self._draw_one(character)
 
     def _draw_run(self, run: str) -> None:
         """Characters of one column each, as many at a time as fit on a line."""
-        cells = self._cells_like(self.cursor.attrs)
-        while run:
-            room = self._room(1)
-            part, run = run[:room], run[room:]
-            x = self.cursor.x
-            self.buffer[self.cursor.y].update(zip(range(x, x + len(part)), map(cells.__getitem__, part), strict=True))
-            self.cursor.x = x + len(part)
-            self.dirty.add(self.cursor.y)
+        cells = self._cells_of(self.cursor.look, run)
+        start = 0
+        while start < len(cells):
+            end = start + self._room(1)
+            if not self.modes.autowrap and end < len(cells):
+                cells[end - 1 :] = cells[-1:]
+            self._put(cells[start:end])
+            start = end
+        self._last = run[-1]
 
-    def _cells_like(self, attributes: Any) -> _Cells:
-        cells = self._cells.get(attributes)
-        if cells is None:
-            if len(self._cells) > 256:
+    def _cells_of(self, look: Look, run: str) -> list[Cell]:
+        known = self._cells.get(look)
+        if known is None:
+            if len(self._cells) > _KNOWN_CELLS:
                 self._cells.clear()
-            cells = self._cells[attributes] = _Cells(attributes)
-        return cells
+            known = self._cells[look] = {}
+        try:
+            return [known[character] for character in run]
+        except KeyError:
+            if len(known) > _KNOWN_CELLS:
+                known.clear()
+            known.update({character: Cell(character, look) for character in run if character not in known})
+            return [known[character] for character in run]
+
+    def _put(self, cells: list[Cell]) -> None:
+        cursor = self.cursor
+        row = self.page.rows[cursor.y]
+        if row.begun_ns is None:
+            row.begun_ns = self.now_ns
+        row.put(cursor.x, cells)
+        cursor.x += len(cells)
+        if cursor.x >= self.columns:
+            row.wrapped = False
+            cursor.x = self.columns if self.modes.autowrap else self.columns - 1
+        self.dirty.add(cursor.y)
 
     def _room(self, width: int) -> int:
         """Columns left on this line, at least `width`: wraps, or stays at the margin, when there are fewer."""
-        if self.cursor.x + width > self.columns:
-            if modes.DECAWM in self.mode:
-                self.buffer[self.cursor.y][_WRAPPED] = _MARK
-                self.carriage_return()
+        cursor = self.cursor
+        if cursor.x + width > self.columns:
+            if self.modes.autowrap:
+                begun = self.page.rows[cursor.y]
+                begun.wrapped = True
+                cursor.x = 0
                 self.index()
+                self.page.rows[cursor.y].begun_ns = begun.begun_ns
             else:
-                self.cursor.x = max(0, self.columns - width)
-        return max(1, self.columns - int(self.cursor.x))
+                cursor.x = max(0, self.columns - width)
+        return self.columns - cursor.x
 
-    def _draw_slowly(self, run: str) -> None:
-        for character in run:
-            width = wcwidth(character)
-            if width == 0:
-                super().draw(character)  # combines with the one before
-            if 0 < width <= self.columns:
-                self._room(width)
-                if modes.IRM in self.mode:
-                    self.insert_characters(width)
-                line, x = self.buffer[self.cursor.y], self.cursor.x
-                line[x] = self.cursor.attrs._replace(data=character)
-                if width == 2:
-                    line[x + 1] = self.cursor.attrs._replace(data="")
-                self.cursor.x = x + width
-                self.dirty.add(self.cursor.y)
+    def _draw_one(self, character: str) -> None:
+        width = wcwidth(character)
+        cursor = self.cursor
+        if width == 0:
+            self._combine(character)
+        stuck = width == 2 and not self.modes.autowrap and cursor.x == self.columns - 1
+        if not 0 < width <= self.columns or stuck:
+            return
+        self._room(width)
+        row = self.page.rows[cursor.y]
+        if self.modes.insert:
+            row.insert(cursor.x, width, self.columns, self._blank())
+        self._put([Cell(character, cursor.look), Cell("", cursor.look)][:width])
+        self._last = character
+
+    def _combine(self, mark: str) -> None:
+        cursor = self.cursor
+        if cursor.x:
+            self.page.rows[cursor.y].combine(cursor.x - 1, mark)
+            self.dirty.add(cursor.y)
+
+    def repeat(self, count: int) -> None:
+        """REP: the last character again, at most a line full."""
+        if self._last:
+            self.draw(self._last * min(count, self.columns))
+
+    def _blank(self) -> Cell:
+        """What erasing leaves: nothing but the background colour."""
+        back = self.cursor.look.back
+        return BLANK if back < 0 else Cell(" ", Look(back=back))
+
+    # --- lines -----------------------------------------------------------------------------------
 
     def index(self) -> None:
-        """Down one line; at the bottom the top line goes into the history."""
-        top, bottom = self.margins or (0, self.lines - 1)
-        if self.cursor.y == bottom and top == 0 and self._primary is None:
-            self.history.append(self.buffer[0])
-            self.scrolled += 1
-        super().index()
+        """IND: down one line; at the bottom margin the lines between the margins move up."""
+        if self.cursor.y == self.bottom:
+            self.scroll_up(1)
+        elif self.cursor.y < self.lines - 1:
+            self.cursor.y += 1
 
-    # --- where pyte differs from xterm, or trusts its input --------------------------------------
+    def reverse_index(self) -> None:
+        """RI: up one line; at the top margin the lines between the margins move down."""
+        if self.cursor.y == self.top:
+            self.scroll_down(1)
+        elif self.cursor.y > 0:
+            self.cursor.y -= 1
 
-    def cursor_to_line(self, line: int | None = None) -> None:
-        self.cursor_position(line, self.cursor.x + 1)
+    def scroll_up(self, count: int) -> None:
+        """SU. From the top of the primary screen lines go into the scrollback."""
+        gone = self.page.scroll_up(self.top, self.bottom, count, self._blank())
+        if self.top == 0 and self._primary is None:
+            self.history.extend(gone)
+            self.scrolled += len(gone)
+        if len(self.dirty) < self.lines:
+            self.dirty.update(range(self.top, self.bottom + 1))
 
-    def save_cursor(self) -> None:
-        """One slot, as terminals have."""
-        self.savepoints.clear()
-        super().save_cursor()
+    def scroll_down(self, count: int) -> None:
+        """SD."""
+        self.page.scroll_down(self.top, self.bottom, count, self._blank())
+        self.dirty.update(range(self.top, self.bottom + 1))
 
-    def erase_in_display(self, how: int = 0) -> None:
-        """0 to the end, 1 from the beginning, 2 all of the screen, 3 the scrollback."""
+    def insert_lines(self, count: int) -> None:
+        """IL: at the cursor, which goes to the first column; outside of the margins nothing happens."""
+        if self.top <= self.cursor.y <= self.bottom:
+            self.page.scroll_down(self.cursor.y, self.bottom, count, self._blank())
+            self._lines_moved()
+
+    def delete_lines(self, count: int) -> None:
+        """DL: at the cursor, which goes to the first column; outside of the margins nothing happens."""
+        if self.top <= self.cursor.y <= self.bottom:
+            self.page.scroll_up(self.cursor.y, self.bottom, count, self._blank())
+            self._lines_moved()
+
+    def _lines_moved(self) -> None:
+        self.cursor.x = 0
+        self.dirty.update(range(self.cursor.y, self.bottom + 1))
+
+    # --- within a line ------------------------------------------------------------------------------
+
+    def insert_characters(self, count: int) -> None:
+        """ICH: blanks at the cursor."""
+        self._line().insert(self._column(), count, self.columns, self._blank())
+
+    def delete_characters(self, count: int) -> None:
+        """DCH: at the cursor."""
+        self._line().delete(self._column(), count, self.columns, self._blank())
+
+    def erase_characters(self, count: int) -> None:
+        """ECH: from the cursor on."""
+        x = self._column()
+        self._line().erase(x, min(x + count, self.columns), self._blank())
+
+    def erase_in_line(self, how: int) -> None:
+        """EL: 0 to the end, 1 from the beginning, 2 all of it; the cursor's cell goes in any case."""
+        x, line = self._column(), self._line()
+        line.erase(0 if how else x, x + 1 if how == 1 else self.columns, self._blank())
+        if how != 1:
+            line.wrapped = False
+        if how == 2:
+            line.begun_ns = None
+
+    def erase_in_display(self, how: int) -> None:
+        """ED: 0 to the end, 1 from the beginning, 2 all of the screen, 3 the scrollback."""
+        y, blank = self.cursor.y, self._blank()
         if how == 3:
             self.history.clear()
-            self.dirty.update(range(self.lines))
+        elif how == 2:
+            self.page.clear(0, self.lines, blank)
+        elif how == 1:
+            self.page.clear(0, y, blank)
+            self.erase_in_line(1)
         else:
-            super().erase_in_display(how)
+            self.page.clear(y + 1, self.lines, blank)
+            self.erase_in_line(0)
+        self._all_dirty()
 
-    def reset(self) -> None:
-        self._primary = None
-        self.application_cursor = False
-        super().reset()
+    def alignment_display(self) -> None:
+        """DECALN: a screen full of E, no margins, the cursor at home."""
+        self.top, self.bottom = 0, self.lines - 1
+        self.page.rows = [Line([Cell("E", PLAIN)] * self.columns, begun_ns=self.now_ns) for _ in range(self.lines)]
+        self.cursor.x = self.cursor.y = 0
+        self._all_dirty()
 
-    def backspace(self) -> None:
-        self.cursor.x = max(0, min(self.cursor.x, self.columns - 1) - 1)
+    def _line(self) -> Line:
+        self.dirty.add(self.cursor.y)
+        return self.page.rows[self.cursor.y]
 
-    def private_mode(self, mode: int, on: bool) -> None:
-        """DECSET and DECRST; modes that would change the size or the whole look are ignored."""
-        if mode in (6, 7, 25):
-            (self.set_mode if on else self.reset_mode)(mode, private=True)
-            self.dirty.add(self.cursor.y)
-        elif mode == 1:
-            self.application_cursor = on
-        elif mode in (47, 1047, 1049):
-            self._alternate(on)
+    def _column(self) -> int:
+        """The cursor's; a pending wrap is forgotten."""
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        return self.cursor.x
+
+    def _all_dirty(self) -> None:
+        self.dirty.update(range(self.lines))
+
+    # --- the cursor -----------------------------------------------------------------------------------
+
+    def to(self, line: int, column: int) -> None:
+        """CUP: both from 0, lines from the top margin in origin mode."""
+        first, last = (self.top, self.bottom) if self.cursor.origin else (0, self.lines - 1)
+        self.cursor.y = max(first, min(first + line, last))
+        self.to_column(column)
+
+    def to_column(self, column: int) -> None:
+        """CHA, from 0."""
+        self.cursor.x = max(0, min(column, self.columns - 1))
+
+    def to_line(self, line: int) -> None:
+        """VPA, from 0."""
+        self.to(line, self.cursor.x)
+
+    def up(self, count: int) -> None:
+        """CUU: as far as the top margin, if the cursor was below it."""
+        self._vertically(max(self.cursor.y - count, self.top if self.cursor.y >= self.top else 0))
+
+    def down(self, count: int) -> None:
+        """CUD: as far as the bottom margin, if the cursor was above it."""
+        self._vertically(min(self.cursor.y + count, self.bottom if self.cursor.y <= self.bottom else self.lines - 1))
+
+    def _vertically(self, y: int) -> None:
+        self.cursor.y = y
+        self._column()
+
+    def right(self, count: int) -> None:
+        """CUF."""
+        self.to_column(self.cursor.x + count)
+
+    def left(self, count: int) -> None:
+        """CUB, and a backspace."""
+        self.to_column(self._column() - count)
+
+    def tab(self, count: int) -> None:
+        """CHT: to the next tab stops, or the last column."""
+        for _ in range(min(count, self.columns)):
+            self.cursor.x = min((stop for stop in self.tabs if stop > self.cursor.x), default=self.columns - 1)
+        self._column()
+
+    def back_tab(self, count: int) -> None:
+        """CBT: to the tab stops before, or the first column."""
+        for _ in range(min(count, self.columns)):
+            self.cursor.x = max((stop for stop in self.tabs if stop < self.cursor.x), default=0)
+
+    def set_margins(self, top: int, bottom: int) -> None:
+        """DECSTBM, from 0; at least two lines, or nothing happens."""
+        bottom = min(bottom, self.lines - 1)
+        if top < bottom:
+            self.top, self.bottom = top, bottom
+            self.to(0, 0)
+
+    def save_cursor(self) -> None:
+        """DECSC."""
+        self._saved = replace(self.cursor)
+
+    def restore_cursor(self) -> None:
+        """DECRC: without DECSC before, to home."""
+        self.cursor = replace(self._saved)
+        self._confine()
+
+    def _confine(self) -> None:
+        self.cursor.x = min(self.cursor.x, self.columns)
+        self.cursor.y = min(self.cursor.y, self.lines - 1)
+        self.dirty.add(self.cursor.y)
+
+    def set_look(self, parameters: str) -> None:
+        """SGR."""
+        self.cursor.look = sgr.applied(self.cursor.look, parameters)
+
+    def designate(self, slot: int, name: str) -> None:
+        """SCS: `name` is a character set for G0 or G1."""
+        zero, one = self.cursor.charsets
+        charset = SETS.get(name, ASCII)
+        self.cursor.charsets = (zero, charset) if slot else (charset, one)
 
     # --- the alternate screen ----------------------------------------------------------------------
 
-    def _alternate(self, on: bool) -> None:
-        if on and self._primary is None:
-            cursor = pyte_screens.Cursor(self.cursor.x, self.cursor.y, self.cursor.attrs)
-            self._primary = (dict(self.buffer), cursor, self.columns, self.lines)
-            self.buffer.clear()
-            self.margins = None
-        elif not on and self._primary is not None:
-            self._leave_alternate(*self._primary)
-        self.dirty.update(range(self.lines))
+    @property
+    def alternate(self) -> bool:
+        """The alternate screen is shown."""
+        return self._primary is not None
 
-    def _leave_alternate(self, buffer: dict[int, Line], cursor: Any, columns: int, lines: int) -> None:
-        self._primary = None
-        now = (self.columns, self.lines)
-        self.columns, self.lines = columns, lines
-        self.margins = None
-        self.buffer.clear()
-        self.buffer.update(buffer)
-        self.cursor = cursor
-        self.set_size(*now)
+    def show_alternate(self, restores: bool) -> None:
+        """Another, empty page, that has no scrollback; with `restores`, leaving it puts the cursor back (1049)."""
+        if self._primary is None:
+            self._primary = _Primary(self.page, replace(self.cursor), restores)
+            self.page = Page(self.columns, self.lines)
+            self._all_dirty()
+
+    def show_primary(self, restores: bool) -> None:
+        """Back to what was there before."""
+        if self._primary is not None:
+            primary, self._primary = self._primary, None
+            self.page = primary.page
+            if restores and primary.restores:
+                self.cursor = primary.place
+            self._confine()
+            self._all_dirty()
 
     # --- resizing ------------------------------------------------------------------------------------
 
     def set_size(self, columns: int, lines: int) -> None:
         """Change the size; lines of the primary screen wrap again to the new width."""
-        if (columns, lines) != (self.columns, self.lines):
-            if self._primary is None:
-                self._rewrap(columns, lines)
-            else:
-                self.resize(lines, columns)
-            self.columns, self.lines = columns, lines
-            self.margins = None
-            self.tabstops = set(range(8, columns, 8))
-            self.ensure_hbounds()
-            self.ensure_vbounds()
-        self.dirty.update(range(lines))
+        if (columns, lines) == (self.columns, self.lines):
+            return
+        if self._primary is None:
+            self._rewrap(self.page, self.cursor, columns, lines)
+        else:
+            self._rewrap(self._primary.page, self._primary.place, columns, lines)
+            self.cursor.y -= self.page.crop(columns, lines, self.cursor.y)
+        self.columns, self.lines = columns, lines
+        self.top, self.bottom = 0, lines - 1
+        self.tabs = set(range(8, columns, 8))
+        self.cursor.x = min(self.cursor.x, columns - 1)
+        self._confine()
+        self.dirty = set(range(lines))
 
-    def _rewrap(self, columns: int, lines: int) -> None:
-        last = max([self.cursor.y, *(y for y, line in self.buffer.items() if _length(line))])
-        rows = [*self.history, *(self.buffer[y] for y in range(last + 1))]
-        at = len(self.history) + self.cursor.y
-        wrapped: list[Line] = []
-        place = (0, 0)
-        for first, group in _logical(rows):
-            offset = (at - first) * self.columns + self.cursor.x if first <= at < first + len(group) else -1
-            if offset >= 0:
-                place = (len(wrapped) + offset // columns, offset % columns)
-            wrapped += self._wrap(group, columns, offset)
-        top = max(0, min(len(wrapped) - lines, place[0]), place[0] - lines + 1)
-        self.history.clear()
-        self.history.extend(wrapped[:top])
-        self.buffer.clear()
-        self.buffer.update(enumerate(wrapped[top : top + lines]))
-        self.cursor.y, self.cursor.x = place[0] - top, place[1]
-
-    def _wrap(self, group: list[Line], columns: int, cursor: int) -> Iterable[Line]:
-        """One logical line in rows of `columns`; there is a row for the cursor at offset `cursor`, if any."""
-        if len(group) == 1 and _length(group[0]) <= columns and cursor < columns:
-            return group
-        cells: list[Any] = []
-        for full in group[:-1]:
-            cells += [full[x] for x in range(self.columns)]
-        cells += [group[-1][x] for x in range(_length(group[-1]))]
-        count = max(-(-len(cells) // columns), cursor // columns + 1, 1)
-        rows: list[Line] = []
-        for n in range(count):
-            row: Line = pyte_screens.StaticDefaultDict(self.default_char)
-            row.update(enumerate(cells[n * columns : (n + 1) * columns]))
-            if n < count - 1:
-                row[_WRAPPED] = _MARK
-            rows.append(row)
-        return rows
+    def _rewrap(self, page: Page, cursor: Cursor, columns: int, lines: int) -> None:
+        last = max([cursor.y, *(y for y, row in enumerate(page.rows) if row.cells)])
+        before = len(self.history)
+        at = Place(before + cursor.y, cursor.x)
+        wrapped, place = rewrap([*self.history, *page.rows[: last + 1]], at, page.columns, columns)
+        top = max(0, min(len(wrapped) - lines, place.line), place.line - lines + 1)
+        self.history = deque(wrapped[:top], maxlen=self.keep)
+        self.scrolled += max(len(self.history) - before, -self.scrolled)
+        page.columns = columns
+        page.rows = wrapped[top : top + lines]
+        page.rows += [Line() for _ in range(lines - len(page.rows))]
+        cursor.x, cursor.y = place.x, place.line - top
 
 
-def _length(line: Line) -> int:
-    """Columns up to the last that a line sets."""
-    return max(line, default=-1) + 1
-
-
-def _logical(rows: list[Line]) -> Iterator[tuple[int, list[Line]]]:
-    """(index of the first row, rows) of each line as the guest wrote it."""
-    group: list[Line] = []
-    for number, row in enumerate(rows):
-        group.append(row)
-        if row.get(_WRAPPED) is not _MARK:
-            yield number - len(group) + 1, group
-            group = []
-    if group:
-        yield len(rows) - len(group), group
+def _is_narrow(character: str) -> bool:
+    return wcwidth(character) == 1

@@ -1,7 +1,12 @@
-"""`Terminal`: what a console widget needs of a terminal, whatever does the work behind it."""
+"""`Terminal`: what a console widget needs of a terminal, whatever does the work behind it.
+
+Lines have numbers, from 0 for the first one that was ever there; a line keeps its number until the width
+changes. `first` to `end` (not included) are those that can still be read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rich.style import Style
@@ -9,10 +14,11 @@ from textual.strip import Strip
 
 from hvtui.terminal.cells import segments
 from hvtui.terminal.dispatch import Dispatch
+from hvtui.terminal.line import Line
 from hvtui.terminal.parser import Parser
 from hvtui.terminal.screen import Screen
 
-SCROLLBACK = 3000
+SCROLLBACK = 10_000
 """Lines kept above the screen."""
 
 
@@ -23,6 +29,8 @@ class CursorPlace(NamedTuple):
     y: int
     visible: bool
     """The guest shows it."""
+    block: bool = True
+    """It covers its cell; else a line under it is enough."""
 
 
 class Terminal:
@@ -33,9 +41,18 @@ class Terminal:
         self._listener = Dispatch(self._screen)
         self._parser = Parser(self._listener)
 
-    def feed(self, data: bytes) -> None:
-        """The guest printed `data`."""
-        self._parser.feed(data)
+    def feed(self, data: bytes, begun: Sequence[tuple[int, int]] = ()) -> None:
+        """The guest printed `data`; `begun` tells (offset in it, virtual nanoseconds) of lines, in order.
+
+        A time holds for what follows it; what comes before the first one goes on from the time before.
+        """
+        start = 0
+        for offset, at_ns in begun:
+            if offset > start:
+                self._parser.feed(data[start:offset])
+                start = offset
+            self._screen.now_ns = at_ns
+        self._parser.feed(data[start:] if start else data)
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size; lines wrap again."""
@@ -56,23 +73,38 @@ class Terminal:
 
     @property
     def scrolled(self) -> int:
-        """Lines that ever left the screen at the top."""
+        """Lines that ever left the screen at the top: the number of the screen's first line."""
         return self._screen.scrolled
 
     @property
+    def first(self) -> int:
+        """Number of the oldest line that is kept."""
+        return self._screen.scrolled - len(self._screen.history)
+
+    @property
+    def end(self) -> int:
+        """Number after the screen's last line."""
+        return self._screen.scrolled + self._screen.lines
+
+    @property
     def cursor(self) -> CursorPlace:
-        cursor = self._screen.cursor
-        return CursorPlace(min(cursor.x, self.columns - 1), cursor.y, not cursor.hidden)
+        cursor, modes = self._screen.cursor, self._screen.modes
+        return CursorPlace(min(cursor.x, self.columns - 1), cursor.y, modes.visible, modes.shape < 3)
 
     @property
     def application_cursor(self) -> bool:
         """Arrow keys send `ESC O A` rather than `ESC [ A`."""
-        return self._screen.application_cursor
+        return self._screen.modes.application_cursor
+
+    @property
+    def bracketed_paste(self) -> bool:
+        """The guest wants to know what is pasted and what is typed."""
+        return self._screen.modes.bracketed_paste
 
     def take_dirty(self) -> set[int]:
         """Screen lines that changed since this was last called."""
-        dirty = {y for y in self._screen.dirty if y < self.lines}
-        self._screen.dirty.clear()
+        dirty = self._screen.dirty
+        self._screen.dirty = set()
         return dirty
 
     def take_replies(self) -> bytes:
@@ -81,17 +113,24 @@ class Terminal:
         self._listener.replies.clear()
         return replies
 
+    def line(self, number: int) -> Line:
+        """A line by its number; an empty one where there is none."""
+        y = number - self._screen.scrolled
+        if 0 <= y < self.lines:
+            return self._screen.page.rows[y]
+        history = self._screen.history
+        return history[y] if -len(history) <= y < 0 else Line()
+
+    def all_lines(self) -> Iterator[Line]:
+        """The scrollback and the screen, from the oldest line on."""
+        yield from self._screen.history
+        yield from self._screen.page.rows
+
     def strip(self, y: int, back: int = 0, cursor: Style | None = None) -> Strip:
         """Line `y` of the screen, `back` lines further up; `cursor` is laid over the cursor's cell."""
-        line = y - back
-        history = self._screen.history
-        if line >= 0:
-            place = self.cursor
-            cells = self._screen.buffer[line] if line < self.lines else {}
-            at = place.x if cursor is not None and place.visible and line == place.y else -1
-        else:
-            cells, at = (history[line] if -line <= len(history) else {}), -1
-        return Strip(segments(cells, self.columns, at, cursor), self.columns)
+        place = self.cursor
+        at = place.x if cursor is not None and place.visible and y - back == place.y else -1
+        return Strip(segments(self.line(self.scrolled + y - back), self.columns, at, cursor), self.columns)
 
     def text(self, y: int, back: int = 0) -> str:
         """The characters of a line, without style."""

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections import deque
+from pathlib import Path
+
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
-from textual.strip import Strip
-from textual.widget import Widget
 
 from engine.views import VmRunState, VmView
-from hvtui.terminal import Terminal, encode_key, encode_paste
+from hvtui.frame import Printed
+from hvtui.terminal import encode_key, encode_paste, transcript
 from hvtui.text import shorten
 from hvtui.theme import Ink
+from hvtui.widgets.console_search import SearchableView
 from hvtui.widgets.titles import set_title
 
 LEAVE_KEY = "ctrl+right_square_bracket"
-_WHEEL_LINES = 3
+_AT_ONCE = 1 << 14
+"""Bytes that the terminal takes before anything else gets its turn."""
+_MOST_WAITING = 1 << 22
+"""Bytes that wait for the terminal; older ones are lost, as they are when the engine keeps no more."""
+_UNDERLINE_CURSOR = Ink.KEY + Style(underline=True)
 
 
-class Console(Widget, can_focus=True):
+class SaveError(Exception):
+    """A console cannot be saved; one line says why."""
+
+
+class Console(SearchableView, can_focus=True):
     """One console. Enter or a click gives it the keyboard, Ctrl-] takes it back."""
 
     typing: reactive[bool] = reactive(False)
     """Keys go to the guest."""
-    back: reactive[int] = reactive(0)
-    """Lines scrolled back from the newest."""
     vm: reactive[VmView | None] = reactive(None)
 
     class Typed(Message):
@@ -64,19 +73,35 @@ class Console(Widget, can_focus=True):
         super().__init__(id=f"console-{number}", classes="pane console")
         self.number = number
         self.vm_name = vm
-        self.terminal = Terminal()
+        self._note = ""
+        """What the title says until the next key."""
+        self._waiting: deque[Printed] = deque()
 
     # --- output --------------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> None:
-        """The guest printed something."""
+    def feed(self, printed: Printed | bytes) -> None:
+        """The guest printed something. Much of it is taken in pieces, between which keys are served."""
+        idle = not self._waiting
+        self._waiting += (printed if isinstance(printed, Printed) else Printed(printed)).pieces(_AT_ONCE)
+        while len(self._waiting) > 1 and sum(len(each.data) for each in self._waiting) > _MOST_WAITING:
+            self._waiting.popleft()
+        if idle:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        if self._waiting:
+            self._take(self._waiting.popleft())
+        if self._waiting:
+            self.call_later(self._take_waiting)
+
+    def _take(self, printed: Printed) -> None:
         terminal = self.terminal
         cursor, scrolled = terminal.cursor, terminal.scrolled
-        terminal.feed(data)
+        terminal.feed(printed.data, printed.begun)
         replies = terminal.take_replies()
         if self.typing and replies:
             self.post_message(self.Typed(self.vm_name, replies))
-        if self.back and terminal.scrolled != scrolled:
+        if self.back:
             # What is being read stays where it is while new lines come in below.
             self.back = min(terminal.scrollback, self.back + terminal.scrolled - scrolled)
         self._refresh_changed({cursor.y, terminal.cursor.y} if self.typing else set())
@@ -89,35 +114,65 @@ class Console(Widget, can_focus=True):
         elif dirty:
             self.refresh(*(Region(0, y + self.back, width, 1) for y in sorted(dirty)))
 
-    def render_line(self, y: int) -> Strip:
-        cursor: Style | None = Ink.CURSOR if self.typing and self.has_focus else None
-        strip = self.terminal.strip(y, self.back, cursor)
-        return strip.adjust_cell_length(self.size.width).apply_style(self.visual_style.rich_style)
+    def cursor_style(self) -> Style | None:
+        if not (self.typing and self.has_focus):
+            return None
+        return Ink.CURSOR if self.terminal.cursor.block else _UNDERLINE_CURSOR
 
-    def on_resize(self) -> None:
+    def fit(self) -> None:
+        super().fit()
         if self.size.width and self.size.height:
-            self.terminal.resize(self.size.width, self.size.height)
-            self.post_message(self.Resized(self.vm_name, self.size.width, self.size.height))
-            self.back = min(self.back, self.terminal.scrollback)
-            self.terminal.take_dirty()
-            self.refresh()
+            self.post_message(self.Resized(self.vm_name, self.terminal.columns, self.terminal.lines))
+
+    # --- keeping what was said -------------------------------------------------------------------
+
+    def transcript(self) -> str:
+        """Scrollback and screen as plain text."""
+        return transcript.plain(self.terminal)
+
+    def save(self, path: Path, ansi: bool) -> None:
+        """Write scrollback and screen to a file, with colours (SGR sequences) or without. Raises SaveError."""
+        text = transcript.ansi(self.terminal) if ansi else self.transcript()
+        try:
+            path.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise SaveError(f"{path}: {error.strerror or error}") from None
 
     # --- input ---------------------------------------------------------------------------------
 
     async def _on_key(self, event: events.Key) -> None:
+        if not self.has_focus:
+            return  # the search bar's
+        self._remark("")
         if self.typing:
             self._type_key(event)
-        elif event.key == "enter":
-            self.typing = True
-        elif not self._scroll_key(event.key):
+        elif not self.copy_key(event.key) and not self._own_key(event.key) and not self._scroll_key(event.key):
             return
         event.stop()
         event.prevent_default()
+
+    def _own_key(self, key: str) -> bool:
+        """Keys of a console that has the focus but not the keyboard; False if it is none."""
+        if key == "enter":
+            self.typing = True
+        elif key == "slash":
+            self.open_search()
+        elif key == "m":
+            self.enter_copy_mode()
+        elif key == "y":
+            return self.copy_selection()
+        elif key == "escape" and self.selection is not None:
+            self.leave_copy_mode()
+        else:
+            return False
+        self.retitle()
+        return True
 
     def _type_key(self, event: events.Key) -> None:
         if event.key == LEAVE_KEY:
             self.typing = False
         elif event.key not in ("shift+pageup", "shift+pagedown") or not self._scroll_key(event.key):
+            self.leave_copy_mode()
             self.send(encode_key(event.key, event.character, self.terminal.application_cursor))
 
     def send(self, data: bytes) -> None:
@@ -128,12 +183,16 @@ class Console(Widget, can_focus=True):
 
     def _on_paste(self, event: events.Paste) -> None:
         if self.typing:
-            self.send(encode_paste(event.text))
+            self.send(encode_paste(event.text, self.terminal.bracketed_paste))
             event.stop()
 
     async def _on_click(self, event: events.Click) -> None:
-        self.typing = True
+        if not self.click_selects(event):
+            self.typing = True
         event.stop()
+
+    def copied(self, text: str) -> None:
+        self._remark(f"copied {len(text)} characters")
 
     # --- scrollback ------------------------------------------------------------------------------
 
@@ -146,22 +205,12 @@ class Console(Widget, can_focus=True):
         self.look_back(move)
         return True
 
-    def look_back(self, lines: int) -> None:
-        """Show older (positive) or newer lines."""
-        self.back = max(0, min(self.terminal.scrollback, self.back + lines))
-
-    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.look_back(_WHEEL_LINES)
-        event.stop()
-
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.look_back(-_WHEEL_LINES)
-        event.stop()
-
     # --- the border --------------------------------------------------------------------------------
 
     def watch_typing(self) -> None:
         self.set_class(self.typing, "-typing")
+        if self.typing:
+            self.leave_copy_mode()
         self.post_message(self.KeyboardTaken(self.vm_name if self.typing else ""))
         self.retitle()
         self.refresh()
@@ -180,6 +229,7 @@ class Console(Widget, can_focus=True):
             self.post_message(self.Chosen(self.vm_name))
         else:
             self.typing = False
+            self.copy_cursor = None
         self.retitle()
 
     def _on_mount(self, event: events.Mount) -> None:
@@ -194,7 +244,20 @@ class Console(Widget, can_focus=True):
             title = f"{title} {glyph} {self.vm.state.value}: {shorten(self.vm.detail, 60)}"
         set_title(self, f"{title} · {self._hint()}" if self._hint() else title)
 
+    def _remark(self, note: str) -> None:
+        if note != self._note:
+            self._note = note
+            self.retitle()
+
+    def leave_copy_mode(self) -> None:
+        super().leave_copy_mode()
+        self.retitle()
+
     def _hint(self) -> str:
+        if self._note:
+            return self._note
+        if self.copy_cursor is not None:
+            return "y copies · escape leaves" if self.copy_cursor.anchor else "copy mode · arrows · m to select"
         if self.back:
             return f"{self.back} lines back · end for the newest"
         if self.typing:

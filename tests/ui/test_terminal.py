@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.style import Style
 
-from hvtui.terminal import Terminal, encode_key, encode_paste
+from hvtui.terminal import Terminal, encode_key, encode_paste, transcript
 
 
 def screen(data: bytes, columns: int = 10, lines: int = 4) -> list[str]:
@@ -160,7 +163,8 @@ def test_no_bytes_break_it(steps: list[bytes | tuple[int, int]]) -> None:
         assert 0 <= terminal.cursor.x < terminal.columns
         assert 0 <= terminal.cursor.y < terminal.lines
         for y in range(-terminal.scrollback, terminal.lines):
-            assert terminal.strip(max(y, 0), max(-y, 0)).cell_length == terminal.columns
+            strip = terminal.strip(max(y, 0), max(-y, 0), Style(reverse=True))
+            assert sum(segment.cell_length for segment in strip) == terminal.columns
 
 
 @pytest.mark.parametrize(
@@ -205,3 +209,195 @@ def test_application_cursor_keys() -> None:
 
 def test_paste() -> None:
     assert encode_paste("a\r\nb\nc") == b"a\rb\rc"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"ab\x1b[3b", ["abbbb", "", "", ""]),
+        (b"\x1b[5b", ["", "", "", ""]),
+        (b"a\x1b[99999999b", ["a" * 10, "a", "", ""]),
+        (b"abcdef\x1b[2G\x1b[3Xx", ["ax  ef", "", "", ""]),
+        (b"\x1b#8", ["E" * 10] * 4),
+        (b"\x1b[2;3r\x1b#8\x1b[4;1H\nx", ["E" * 10] * 3 + ["x"]),
+        (b"\x1b[2Ia\x1b[Zb", ["        ba", "", "", ""]),
+        (b"\x1b[3g\ta", ["         a", "", "", ""]),
+        (b"\x1b[5G\x1bH\r\ta", ["    a", "", "", ""]),
+        (b"\x1b[2;3r\x1b[?6h\x1b[1;1Ha\x1b[9;9Hb", ["", "a", "        b", ""]),
+        (b"\x1b[?6h\x1b[2;3r\x1b[5db", ["", "", "b", ""]),
+        (b"1\r\n2\r\n3\r\n4\x1b[2;3r\x1b[2;1H\x1b[L", ["1", "", "2", "4"]),
+        (b"1\r\n2\r\n3\r\n4\x1b[2;3r\x1b[2;1H\x1b[M", ["1", "3", "", "4"]),
+        (b"1\r\n2\r\n3\r\n4\x1b[2;3r\x1b[4;1H\x1b[M", ["1", "2", "3", "4"]),
+        (b"1\r\n2\r\n3\r\n4\x1b[2;3r\x1b[2;1H\x1bM", ["1", "", "2", "4"]),
+        (b"0123456789\bX", ["01234567X9", "", "", ""]),
+        (b"0123456789\x1b[Kx", ["012345678x", "", "", ""]),
+        (b"0123456789\x1b7\x1b[3;3H\x1b8x", ["0123456789", "x", "", ""]),
+        (b"\x1b[4habc\x1b[1Gx\x1b[!p\x1b[1Gy", ["yabc", "", "", ""]),
+        (b"\x1b)0\x0eq\x0fq", ["─q", "", "", ""]),
+        (b"\x1b(A#\x1b(B#", ["£#", "", "", ""]),
+        (b"\x1b[20ha\nb\x1b[20l\nc", ["a", "b", " c", ""]),
+        (b"ab\x1b[\rC\x1b[\x18x", ["ax", "", "", ""]),
+        ("漢字\x1b[2Gx".encode(), [" x字", "", "", ""]),
+        ("漢字\x1b[3G\x1b[P".encode(), ["漢", "", "", ""]),
+        ("012345678漢".encode(), ["012345678", "漢", "", ""]),
+        (b"\x1b]0;" + b"t" * 5000 + b"\x07a", ["a", "", "", ""]),
+        (b"shell\x1b[?47hvi\x1b[?47lx", ["shell  x", "", "", ""]),
+        (b"shell\x1b[?1047h\x1b[3;3Hvi\x1b[?1047l", ["shell", "", "", ""]),
+    ],
+)
+def test_more_sequences(data: bytes, expected: list[str]) -> None:
+    assert screen(data) == expected
+
+
+def test_a_string_without_an_end_does_not_swallow_all_that_comes() -> None:
+    assert screen(b"\x1bP" + b"q" * 65536 + b"text") == ["text", "", "", ""]
+
+
+def test_combining_characters_share_a_cell_with_the_letter_before() -> None:
+    terminal = Terminal(4, 1)
+    terminal.feed("e\u0301a".encode() + "\u0301".encode() * 1000)
+    assert terminal.text(0).startswith("e\u0301a\u0301")
+    assert len(terminal.text(0)) < 20
+    assert terminal.cursor.x == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (b"\x1b[c", b"\x1b[?62;22c"),
+        (b"\x1b[0c", b"\x1b[?62;22c"),
+        (b"\x1b[>c", b"\x1b[>1;10;0c"),
+        (b"\x1b[5n", b"\x1b[0n"),
+        (b"\x1b[2;3r\x1b[?6h\x1b[2;2H\x1b[6n", b"\x1b[2;2R"),
+        (b"\x1b[2;4H\x1b[?6n", b"\x1b[?2;4R"),
+        (b"\x1b[18t", b"\x1b[8;4;10t"),
+        (b"\x1b[?2004h\x1b[?2004$p", b"\x1b[?2004;1$y"),
+        (b"\x1b[?1049$p", b"\x1b[?1049;2$y"),
+        (b"\x1b[?5432$p", b"\x1b[?5432;0$y"),
+        (b"\x1b[5n" * 1000, b"\x1b[0n" * 16),
+        (b"\x1b[1c\x1b[>5c\x1b[14t", b""),
+    ],
+)
+def test_answers(question: bytes, answer: bytes) -> None:
+    terminal = Terminal(10, 4)
+    terminal.feed(question)
+    assert terminal.take_replies() == answer
+
+
+@pytest.mark.parametrize(
+    ("codes", "attribute"),
+    [("2", "dim"), ("4:3", "underline"), ("8", "conceal"), ("9", "strike"), ("53", "overline"), ("5", "blink")],
+)
+def test_renditions(codes: str, attribute: str) -> None:
+    terminal = Terminal(1, 1)
+    terminal.feed(f"\x1b[{codes}mA".encode())
+    [segment] = terminal.strip(0)
+    assert segment.style is not None
+    if attribute == "conceal":
+        assert segment.style.color is not None
+        assert segment.style.color.get_truecolor() == (0x0E, 0x13, 0x18), "the background's"
+    else:
+        assert getattr(segment.style, attribute)
+
+
+@pytest.mark.parametrize(
+    "codes", ["38:2::1:2:3", "38:2:1:2:3", "38;2;1;2;3", "38;2;1;2;3;1;22", "31;38;5;999;38;2;1;2;3"]
+)
+def test_true_colour(codes: str) -> None:
+    terminal = Terminal(1, 1)
+    terminal.feed(f"\x1b[{codes}mA".encode())
+    [segment] = terminal.strip(0)
+    assert segment.style is not None
+    assert segment.style.color is not None
+    assert segment.style.color.get_truecolor() == (1, 2, 3)
+    assert not segment.style.bold
+
+
+def test_erasing_leaves_the_background_colour_and_nothing_else() -> None:
+    terminal = Terminal(4, 1)
+    terminal.feed(b"\x1b[4;44m\x1b[K")
+    [segment] = terminal.strip(0)
+    assert segment.style is not None
+    assert segment.style.bgcolor is not None
+    assert not segment.style.underline
+
+
+@pytest.mark.parametrize(
+    ("data", "visible", "block"),
+    [(b"", True, True), (b"\x1b[5 q\x1b[?25l", False, False), (b"\x1b[4 q\x1b[0 q\x1b[?25l\x1b[?25h", True, True)],
+)
+def test_the_cursor_has_a_shape_and_may_hide(data: bytes, visible: bool, block: bool) -> None:
+    terminal = Terminal()
+    terminal.feed(data)
+    assert terminal.cursor == (0, 0, visible, block)
+
+
+def test_a_bracketed_paste_cannot_end_itself() -> None:
+    assert encode_paste("a\nb\x1b[201~c", bracketed=True) == b"\x1b[200~a\rb[201~c\x1b[201~"
+
+
+@pytest.mark.parametrize(("data", "on"), [(b"", False), (b"\x1b[?2004h", True), (b"\x1b[?2004h\x1b[?2004l", False)])
+def test_the_guest_asks_for_bracketed_paste(data: bytes, on: bool) -> None:
+    terminal = Terminal()
+    terminal.feed(data)
+    assert terminal.bracketed_paste is on
+
+
+def test_lines_keep_their_numbers_and_times() -> None:
+    terminal = Terminal(10, 2, scrollback=3)
+    terminal.feed(b"one\r\ntwo\r\nthree", [(0, 100), (5, 200), (10, 300)])
+    terminal.feed(b"!\r\n0123456789abc\r\n", [(0, 300), (3, 400)])
+    lines = [(terminal.line(n).text(), terminal.line(n).begun_ns) for n in range(terminal.first, terminal.end)]
+    assert lines == [("two", 200), ("three!", 300), ("0123456789", 400), ("abc", 400), ("", None)]
+    assert (terminal.first, terminal.end) == (1, 6)
+    assert terminal.line(0).cells == terminal.line(6).cells == []
+
+
+def test_an_erased_line_is_begun_again() -> None:
+    terminal = Terminal(10, 2)
+    terminal.feed(b"one\x1b[2K\rtwo", [(0, 100), (7, 200)])
+    assert terminal.line(0).begun_ns == 200
+
+
+@settings(max_examples=60)
+@given(_STEPS)
+def test_the_coloured_transcript_shows_the_same_again(steps: list[bytes | tuple[int, int]]) -> None:
+    terminal = Terminal(20, 5, scrollback=30)
+    for step in steps:
+        if isinstance(step, bytes):
+            terminal.feed(step)
+    again = Terminal(20, 5, scrollback=100)
+    again.feed(transcript.ansi(terminal).replace("\n", "\r\n").encode())
+    assert transcript.plain(again) == transcript.plain(terminal)
+
+
+def test_the_transcript_joins_what_was_wrapped() -> None:
+    terminal = Terminal(5, 2)
+    terminal.feed(b"0123456789abc\r\n\x1b[1;38;5;100mred\x1b[m x\r\n\r\n")
+    assert transcript.plain(terminal) == "0123456789abc\nred x\n"
+    assert transcript.ansi(terminal) == "0123456789abc\n\x1b[1;38;5;100mred\x1b[m x\n"
+    assert transcript.plain(Terminal()) == ""
+
+
+def test_garbage_keeps_memory_and_time_in_bounds() -> None:
+    """Ten megabytes; a parser that looked at anything again and again would not come back."""
+    noise = Random(1)
+    pieces = [b"\x1b", b"[", b"]", b"P", b"?", b";", b"9999", b"mH", b"L", b"b", b"\x07", b"\n", b"x" * 40, b"\xff"]
+    terminal = Terminal(80, 24, scrollback=100)
+    for _ in range(2):
+        terminal.feed(noise.randbytes(1 << 20))
+        terminal.feed(b"".join(noise.choices(pieces, k=300_000)))
+    for begin in (b"\x1b]0;", b"\x1b[", b"\x1bP", b"\x1b[1;\x00", b"\xf0\x9f", "e\u0301".encode()):
+        terminal.feed(begin + b"1;" * 250_000)
+        terminal.feed("\u0301".encode() * 50_000)
+    screen = terminal._screen
+    lines = list(terminal.all_lines())
+    assert len(lines) <= 124
+    assert max(len(line.cells) for line in lines) <= 80
+    assert max(len(cell.text) for line in lines for cell in line.cells) <= 8
+    assert max(len(known) for known in screen._cells.values()) <= 5000
+    assert len(screen._cells) <= 5000
+    assert len(screen.dirty) <= 24
+    assert len(screen.tabs) <= 80
+    assert len(terminal._parser._rest) <= 1024
+    assert len(terminal.take_replies()) < 1000
