@@ -118,3 +118,23 @@ PALETTES: tuple[Palette, ...] = (
     ),
 )
 """The first one is the usual one, and the one that `Ink` is written in."""
+
+ANSI: tuple[tuple[str, str], ...] = (
+    ("#3b4252", "faint"),
+    (PALETTES[0].red, "red"),
+    (PALETTES[0].green, "green"),
+    ("#f0c674", "amber"),
+    ("#7aa2f7", "blue"),
+    ("#c792ea", "violet"),
+    (PALETTES[0].cyan, "cyan"),
+    (PALETTES[0].foreground, "foreground"),
+    ("#7d8899", "muted"),
+    ("#ff9aa3", "red"),
+    ("#a5eab1", "green"),
+    ("#ffe09a", "amber"),
+    ("#a4c0ff", "blue"),
+    ("#ddb6f7", "violet"),
+    ("#9ceaf3", "cyan"),
+    (PALETTES[0].strong, "strong"),
+)
+"""A terminal's first sixteen colours: in the usual theme, and the roles that stand for them in others."""

@@ -9,7 +9,7 @@ from rich.color import Color
 from rich.style import Style
 from textual.theme import Theme
 
-from hvtui.palettes import PALETTES, Palette
+from hvtui.palettes import ANSI, PALETTES, Palette
 
 _USUAL = PALETTES[0]
 
@@ -77,8 +77,9 @@ class _Colours:
 
     def use(self, palette: Palette) -> None:
         roles = [each.name for each in fields(Palette) if each.name not in ("name", "dark")]
-        pairs = ((getattr(_USUAL, role), getattr(palette, role)) for role in roles)
-        self.now = {} if palette is _USUAL else dict(pairs)
+        pairs = {colour: getattr(palette, role) for colour, role in ANSI}
+        pairs |= {getattr(_USUAL, role): getattr(palette, role) for role in roles}
+        self.now = {} if palette is _USUAL else pairs
 
 
 _colours = _Colours()

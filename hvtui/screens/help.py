@@ -20,8 +20,7 @@ _CONSOLE = (
     ("enter, click", "Type into the console: every key goes to the guest, also ctrl+c and arrows."),
     ("ctrl+]", "Take the keyboard back."),
     ("pgup, wheel", "Scroll back; while typing, shift+pgup. End shows the newest line."),
-    ("/", "Search: enter goes to older matches, ctrl+n to newer ones, escape closes. Regular expressions work."),
-    ("m", "Copy mode: arrows move, m begins a selection, y copies it, escape leaves."),
+    ("enter, ctrl+n", "While searching: to older matches, to newer ones; escape closes. Regular expressions work."),
     ("mouse", "Dragging selects and copies; a double click takes a word, a third one the line."),
 )
 _KEYS = 14

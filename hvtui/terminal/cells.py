@@ -10,30 +10,13 @@ from rich.segment import Segment
 from rich.style import Style
 from wcwidth import wcwidth
 
+from hvtui.palettes import ANSI, PALETTES
 from hvtui.terminal.line import BLANK, PLAIN, TRUE_COLOUR, Cell, Line, Look
+from hvtui.theme import themed
 
-_COLOURS = {
-    "black": "#3b4252",
-    "red": "#ff7a85",
-    "green": "#7fd88f",
-    "brown": "#f0c674",
-    "blue": "#7aa2f7",
-    "magenta": "#c792ea",
-    "cyan": "#6fd3e0",
-    "white": "#cdd6e3",
-    "brightblack": "#7d8899",
-    "brightred": "#ff9aa3",
-    "brightgreen": "#a5eab1",
-    "brightbrown": "#ffe09a",
-    "brightblue": "#a4c0ff",
-    "brightmagenta": "#ddb6f7",
-    "brightcyan": "#9ceaf3",
-    "brightwhite": "#ffffff",
-}
-"""The first sixteen of the palette, in its order; chosen to be read on the dark background."""
-_PALETTE = tuple(_COLOURS.values())
-_FOREGROUND = "#cdd6e3"
-_BACKGROUND = "#0e1318"
+_COLOURS = tuple(colour for colour, _ in ANSI)
+_FOREGROUND = PALETTES[0].foreground
+_BACKGROUND = PALETTES[0].background
 _STEPS = (0, 95, 135, 175, 215, 255)
 """Of each part of a colour of the 6x6x6 cube (16 to 231)."""
 
@@ -98,7 +81,7 @@ def _flush(runs: list[Segment], text: list[str], look: Look) -> None:
 
 def style_of(look: Look) -> Style:
     """The style of a look: the one place where a terminal's colours come from."""
-    return _style(look)
+    return themed(_style(look))
 
 
 @lru_cache(maxsize=1024)
@@ -125,7 +108,7 @@ def _colour(number: int, default: str) -> Color:
     if number >= TRUE_COLOUR:
         return Color.from_rgb(number >> 16 & 255, number >> 8 & 255, number & 255)
     if number < 16:
-        return Color.parse(_PALETTE[number])
+        return Color.parse(_COLOURS[number])
     if number < 232:
         red, rest = divmod(number - 16, 36)
         return Color.from_rgb(_STEPS[red], _STEPS[rest // 6], _STEPS[rest % 6])

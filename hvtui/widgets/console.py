@@ -11,6 +11,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
+from engine.errors import MachineError
 from engine.views import VmRunState, VmView
 from hvtui.frame import Printed
 from hvtui.terminal import encode_key, encode_paste, transcript
@@ -27,7 +28,7 @@ _MOST_WAITING = 1 << 22
 _UNDERLINE_CURSOR = Ink.KEY + Style(underline=True)
 
 
-class SaveError(Exception):
+class SaveError(MachineError):
     """A console cannot be saved; one line says why."""
 
 
@@ -155,12 +156,6 @@ class Console(SearchableView, can_focus=True):
         """Keys of a console that has the focus but not the keyboard; False if it is none."""
         if key == "enter":
             self.typing = True
-        elif key == "slash":
-            self.open_search()
-        elif key == "m":
-            self.enter_copy_mode()
-        elif key == "y":
-            return self.copy_selection()
         elif key == "escape" and self.selection is not None:
             self.leave_copy_mode()
         else:

@@ -176,7 +176,7 @@ async def test_copy_mode_selects_with_keys() -> None:
 async def test_keys_that_mean_nothing_to_a_console_go_on() -> None:
     async with running(still()) as (app, pilot):
         console = await ready(app, pilot)
-        await press(pilot, "2")
+        await press(pilot, "alt+2")
         assert app.focused is app.board.consoles["vm1"]
         assert not console.copy_selection()
 
@@ -245,7 +245,7 @@ async def test_a_flood_is_taken_in_pieces_while_keys_are_served() -> None:
         console = await ready(app, pilot, b"")
         console.feed(LINES * 300 + b"the end")
         assert "the end" not in console.transcript(), "there was time for something else"
-        await press(pilot, "2")
+        await press(pilot, "alt+2")
         assert app.focused is app.board.consoles["vm1"]
         while "the end" not in console.transcript():
             await pilot.pause()
@@ -320,9 +320,9 @@ async def test_a_maximised_console_has_all_the_room_of_a_split() -> None:
     async with running(still(), size=(200, 50)) as (app, pilot):
         consoles = app.board.consoles
         consoles.split = 2
-        await press(pilot, "1", "ctrl+o")
+        await press(pilot, "1", "z")
         assert consoles["vm0"].region.width == 200
-        await press(pilot, "ctrl+o")
+        await press(pilot, "z")
         assert [console.region.width for console in consoles.all()] == [74, 75], "of 149"
 
 

@@ -173,3 +173,38 @@ async def test_a_flood_of_garbage_leaves_the_app_usable() -> None:
             console.feed(garbage)
         await press(pilot, "alt+2", "g")
         assert app.focused is app.board.registers
+
+
+# --- actions ------------------------------------------------------------------------------------------
+
+
+async def test_a_console_is_saved_by_its_action(tmp_path: Path) -> None:
+    async with running(still()) as (app, pilot):
+        file = tmp_path / "vm0.log"
+        app.board.obey(f"save {file}")
+        await settle(pilot)
+        assert "Hello! I am vm0" in file.read_text()
+        assert f"{file} has all lines of vm0" in app.board.status.notice
+        app.board.obey(f"save {tmp_path}")
+        await settle(pilot)
+        assert "Is a directory" in app.board.status.notice
+
+
+async def test_split_timestamps_and_copy_are_actions() -> None:
+    async with running(still(), size=(120, 40)) as (app, pilot):
+        await press(pilot, "vertical_line")
+        assert app.board.consoles.split == 1
+        assert "one console" in app.board.status.notice
+        await press(pilot, "T")
+        assert app.board.consoles.chosen.timestamps
+        await press(pilot, "y")
+        assert "nothing is marked" in app.board.status.notice
+        await press(pilot, "m", "up", "home", "m", "end", "y")
+        assert app.clipboard
+
+
+async def test_search_takes_a_text_or_asks_for_one() -> None:
+    async with running(still()) as (app, pilot):
+        app.board.obey("search nothing like it")
+        await settle(pilot)
+        assert "never showed nothing like it" in app.board.status.notice
