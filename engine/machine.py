@@ -19,12 +19,11 @@ from typing import TypeVar
 from engine.build import System, build
 from engine.control import Control, ControlError
 from engine.debug.goals import AnyGoal
-from engine.debug.stops import AccessKind, Breakpoint, Space, Watchpoint
-from engine.events import Event
 from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.machine_config import MachineConfig
+from engine.machine_requests import Requests
 from engine.machine_wait import Waiting
-from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState
+from engine.views import EVERYTHING, MachineView, Part, RunState
 
 T = TypeVar("T")
 
@@ -68,7 +67,7 @@ class _Pacer:
         return allowed
 
 
-class Machine:
+class Machine(Requests):
     """A machine on its own daemon thread. All methods may be called from any other thread."""
 
     def __init__(self, config: MachineConfig, *, pace: Pace = Pace.REAL, digest: bool = False) -> None:
@@ -173,73 +172,11 @@ class Machine:
         """Wait for nothing any more: the future of `wait_for` is cancelled, and guests go on as they are."""
         return self.ask(lambda _: self._give_up())
 
-    def inject(self, vm: str, intid: int, vcpu: int = 0) -> Future[None]:
-        return self.ask(lambda control: control.inject(vm, intid, vcpu))
-
     def held(self) -> Future[str]:
         """Done as soon as the machine stands still; the result says why it does."""
         future: Future[str] = Future()
         self.ask(lambda _: self._when_held.append(future))
         return future
-
-    def type(self, vm: str, data: bytes) -> Future[int]:
-        """Type into a console; the result is how many bytes it took."""
-        return self.ask(lambda control: control.type(vm, data))
-
-    def resize(self, console: str, columns: int, rows: int) -> Future[None]:
-        """The screen that a console is shown on has another size."""
-        return self.ask(lambda control: control.resize(console, columns, rows))
-
-    def add_breakpoint(
-        self, vm: str, place: int | str, condition: str = "", *, ignore: int = 0, temporary: bool = False
-    ) -> Future[Breakpoint]:
-        """Pause whenever a vCPU of a partition is about to execute at a virtual address, or at a symbol."""
-        return self.ask(
-            lambda control: control.add_breakpoint(vm, place, condition, ignore=ignore, temporary=temporary)
-        )
-
-    def add_watchpoint(
-        self,
-        vm: str,
-        place: int | str,
-        size: int = 8,
-        access: AccessKind | str = AccessKind.WRITE,
-        space: Space | str = Space.VA,
-        condition: str = "",
-        *,
-        ignore: int = 0,
-        temporary: bool = False,
-    ) -> Future[Watchpoint]:
-        """Pause right after an instruction that accessed memory; see `Control.add_watchpoint`."""
-        return self.ask(
-            lambda control: control.add_watchpoint(
-                vm, place, size, access, space, condition, ignore=ignore, temporary=temporary
-            )
-        )
-
-    def change_breakpoint(
-        self, number: int, *, condition: str | None = None, ignore: int | None = None, enabled: bool | None = None
-    ) -> Future[None]:
-        """Change a breakpoint or watchpoint; None leaves a thing as it is."""
-        return self.ask(
-            lambda control: control.change_breakpoint(number, condition=condition, ignore=ignore, enabled=enabled)
-        )
-
-    def remove_breakpoint(self, number: int) -> Future[None]:
-        return self.ask(lambda control: control.remove_breakpoint(number))
-
-    def evaluate(self, vm: str, vcpu: int, text: str) -> Future[int]:
-        """The value of an expression for a vCPU."""
-        return self.ask(lambda control: control.evaluate(vm, vcpu, text))
-
-    def write_register(self, vm: str, vcpu: int, name: str, value: int) -> Future[None]:
-        return self.ask(lambda control: control.write_register(vm, vcpu, name, value))
-
-    def write_memory(self, vm: str, vcpu: int, address: int, data: bytes, space: str = "va") -> Future[None]:
-        return self.ask(lambda control: control.write_memory(vm, vcpu, address, data, space))
-
-    def power_off(self, vm: str) -> Future[None]:
-        return self.ask(lambda control: control.power_off(vm))
 
     def reset(self, vm: str) -> Future[None]:
         return self.ask(lambda control: self._reset(control, vm))
@@ -247,20 +184,6 @@ class Machine:
     def view(self, parts: Part = EVERYTHING) -> Future[MachineView]:
         """The machine with those parts that somebody looks at."""
         return self.ask(lambda control: control.view(self._state, self._detail, parts))
-
-    def registers(self, vm: str, vcpu: int) -> Future[RegistersView]:
-        return self.ask(lambda control: control.registers(vm, vcpu))
-
-    def memory(self, vm: str, vcpu: int, address: int, size: int, space: str = "va") -> Future[bytes]:
-        return self.ask(lambda control: control.memory(vm, vcpu, address, size, space))
-
-    def events_since(self, sequence: int, limit: int = 5000) -> Future[tuple[int, list[Event]]]:
-        """(sequence number of the first, events): the newest at most `limit` events from `sequence` on."""
-        return self.ask(lambda control: control.system.events.window(sequence, limit))
-
-    def console_since(self, vm: str, position: int) -> Future[tuple[bytes, int]]:
-        """What a partition printed from a byte position on, and the position after it."""
-        return self.ask(lambda control: control.console(vm).since(position))
 
     # --- on the machine's thread ----------------------------------------------------------------------
 

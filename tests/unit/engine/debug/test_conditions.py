@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from engine import config, paths
 from engine.board.memory_map import RAM_BASE
-from engine.control import ControlError
+from engine.build import build
+from engine.control import Control, ControlError
 from engine.debug.conditions import DEEPEST, LONGEST, ExpressionError, parse
 from engine.debug.registers import VcpuScope
 from tests.support import assembler as a
@@ -159,3 +161,19 @@ def test_a_breakpoint_can_be_changed(tmp_path: Path) -> None:
         bench.control.change_breakpoint(1, condition="nobody")
     bench.control.change_breakpoint(1, condition="")
     assert bench.control.run_on(10_000).startswith("breakpoint 1")
+
+
+def test_guests_do_not_notice_conditions() -> None:
+    """Also those that look at memory and timers, in the middle of a slice."""
+    plain, asked = (Control(build(config.load(paths.machines_dir() / "two-vms.toml"), digest=True)) for _ in range(2))
+    end = plain.system.hypervisor.cycles_of_ns(1_100_000_000)
+    plain.advance(end)
+    for vm in ("vm0", "vm1"):
+        asked.add_breakpoint(vm, "dispatch_irq", "[sp] | 1 && cntvct_el0 && (cntv_ctl_el0 & 1 || el == 1)")
+        asked.add_breakpoint(vm, "uart_putc", "u8[sp + x0] * 0 || ttbr0_el1 == 1")
+    held = 0
+    while asked.run_on(end):
+        held += 1
+    assert held > 2
+    assert [stop.hits for stop in asked.system.breakpoints][1::2] == [0, 0]
+    assert asked.digest() == plain.digest()

@@ -92,6 +92,16 @@ def test_what_does_not_touch_it_does_not_stop(tmp_path: Path, word: int, access:
     assert bench.digest() == plain.digest()
 
 
+def test_a_payload_at_el2_clears_a_block_by_itself(tmp_path: Path) -> None:
+    """Nothing traps DC ZVA there: the engine clears byte by byte, and it is one access all the same."""
+    program = Program().constant(1, DATA + 5)
+    bench = tiny(tmp_path, Guest(program.emit(a.dc_zva(1)).loop(), el=2))
+    watch = bench.control.add_watchpoint("vm0", DATA + 40, 1)
+    held = bench.control.run_on(bench.hypervisor.now + 1000)
+    assert held == f"watchpoint 1: vm0/0 writes 64 bytes at {DATA:#x}, at {RAM_BASE + program.here - 8:#x}"
+    assert watch.hits == 1
+
+
 def test_both_values_are_told(tmp_path: Path) -> None:
     bench, start = stands_at(tmp_path, a.str_(2, 1), a.add(2, 2, 1), a.str_(2, 1), a.ldr(4, 1), x2=5)
     bench.control.add_watchpoint("vm0", DATA, 8, AccessKind.ANY)
