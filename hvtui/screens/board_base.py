@@ -90,6 +90,10 @@ class BoardBase(Screen[None]):
         """Open the monitor line with what it begins with."""
         raise NotImplementedError
 
+    def obey(self, line: str) -> None:
+        """Do what a monitor line says."""
+        raise NotImplementedError
+
     def show_pane(self, pane: Widget) -> None:
         """Focus a pane, wherever it is."""
         raise NotImplementedError

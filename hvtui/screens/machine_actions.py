@@ -133,12 +133,9 @@ class MachineActions(BoardBase):
             vm = self.bridge.selected[0]
             self.app.push_screen(Breakpoints(vm, self.frame.view.breakpoints), self._breakpoint)
 
-    def _breakpoint(self, chosen: str | int | None) -> None:
-        """A place to hold the selected partition at, or the number of a breakpoint to remove."""
-        if isinstance(chosen, str):
-            self.command("break", chosen)
-        elif chosen is not None:
-            self.command("delete", chosen)
+    def _breakpoint(self, line: str | None) -> None:
+        if line is not None:
+            self.obey(line)
 
     def action_watch(
         self,
