@@ -2,7 +2,7 @@
 
 One question is in the machine's queue at a time. Its answer becomes one `Frame`, which is handed over
 before the next question is asked, so frames never pile up and nothing that is new gets lost. The pace
-follows what is worth seeing: thirty frames a second while consoles print, ten while only events come,
+follows what is worth seeing: thirty frames a second while consoles print, four while only events come,
 two or three while guests sleep, none while the machine stands still. What painting costs is measured,
 and bounded to a share of the time, because every moment that Python spends here is one that the guests'
 traps wait for.
@@ -29,17 +29,17 @@ from hvtui.speed import Speedometer
 T = TypeVar("T")
 
 _FRAME_S = 1 / 30
-_TABLES_S = 0.1
+_TABLES_S = 0.25
 """Between two looks at the whole machine while it runs: figures that change faster are not read."""
 _QUIET_S = 0.4
 """Between two frames while nothing is printed and nothing happens; output ends it early."""
-_REGISTERS_S = 0.25
+_REGISTERS_S = 1.0
 _ECHO_S = 0.008
 _ECHO_WITHIN_S = 0.15
 """After a key, answers are looked for often for this long."""
-_SHARE = 20
+_SHARE = 30
 """Of this many moments, painting takes at most one."""
-_SLOWEST_S = 0.3
+_SLOWEST_S = 0.5
 _LIVE_EVENTS = 600
 _MANY_EVENTS = 50
 """More than guests make that only wake up now and then."""

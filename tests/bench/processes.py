@@ -90,6 +90,51 @@ def sit(machine: Path, text: bytes, watch: float) -> Seat:
         os.close(terminal)
 
 
+@dataclass(frozen=True)
+class Response:
+    """How quickly the app answered."""
+
+    first_paint_s: float
+    """From the start of the program to the first thing on the terminal that says what it shows."""
+    keys_s: list[float]
+    """From a key to the first that was painted because of it, for each key."""
+    quit_s: float
+    """From the answer to the last question to the program's end."""
+
+
+def respond(machine: Path, keys: Sequence[tuple[bytes, bytes]], sign: bytes, pause_s: float) -> Response:
+    """Open a machine on a terminal of 80x24, press keys while it runs, and wait for what each paints.
+
+    `keys`: (what is sent, what must be painted then). `sign`: what shows that the app is there.
+    """
+    started = time.perf_counter()
+    child, terminal = _open_terminal([*HVTUI, str(machine)])
+    try:
+        assert sign in _read_until(terminal, sign, started + _PATIENCE_S)
+        first = time.perf_counter() - started
+        _drain(terminal, SETTLE_S)
+        took = [_answer(terminal, key, painted, pause_s) for key, painted in keys]
+        os.write(terminal, b"q")
+        _drain(terminal, _QUESTION_S)
+        leaving = time.perf_counter()
+        os.write(terminal, b"y")
+        while not os.waitpid(child, os.WNOHANG)[0]:
+            _drain(terminal, 0.002)
+        return Response(first, took, time.perf_counter() - leaving)
+    finally:
+        os.close(terminal)
+
+
+def _answer(terminal: int, key: bytes, painted: bytes, pause_s: float) -> float:
+    pressed = time.perf_counter()
+    os.write(terminal, key)
+    said = _read_until(terminal, painted, pressed + _PATIENCE_S)
+    took = time.perf_counter() - pressed
+    assert painted in said, said[-300:]
+    _drain(terminal, pause_s)
+    return took
+
+
 def _quit(child: int, terminal: int) -> None:
     """Leave the app as people do, with q and y."""
     os.write(terminal, b"q")
