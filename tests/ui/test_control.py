@@ -10,7 +10,6 @@ from textual.widgets import OptionList
 
 from engine.views import BreakpointView, MachineView, RunState
 from hvtui.app import HvtuiApp
-from hvtui.screens.board import BoardScreen
 from hvtui.screens.breakpoints import Breakpoints
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.jump import Jump
@@ -185,11 +184,12 @@ async def test_a_vm_is_powered_off_after_a_question() -> None:
 async def test_jump_goes_to_the_pane_of_the_letter(size: tuple[int, int]) -> None:
     async with running(still(), size=size) as (app, pilot):
         await press(pilot, "ctrl+o")
-        assert isinstance(app.screen, Jump)
-        letters = dict(app.screen._panes)
+        jump = app.screen
+        assert isinstance(jump, Jump)
+        letters = dict(jump._panes)
         assert app.board.partitions in letters.values()
         await press(pilot, "escape")
-        assert type(app.screen) is BoardScreen
+        assert not jump.is_attached
         for letter, pane in letters.items():
             await press(pilot, "ctrl+o", letter)
             assert app.focused is pane
