@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 from textual.containers import Container
+from textual.message import Message
 from textual.widget import Widget
 
 from engine.control import Control
@@ -18,6 +19,16 @@ Look: TypeAlias = Callable[[Control], object]
 
 class Page(Container):
     """Shown and hidden by the board, which gives it every frame while it is open."""
+
+    class LookAgain(Message):
+        """What `look` asks for has changed: somebody went elsewhere."""
+
+    class Problem(Message):
+        """Something that was asked for cannot be seen; one line says why."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
 
     part: ClassVar[Part] = NOTHING_MORE
     """What of the machine it shows: asked for while it is open."""

@@ -1,0 +1,98 @@
+"""What the Memory screen asks of the machine, all at once, and the picture that it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine import inspect
+from engine.control import Control
+from engine.debug_views import IpaMapView, IpaRange, PageOwnersView, TranslationView
+from engine.errors import MachineError
+from hvtui import places
+from hvtui.places import Place, Spot
+
+ACCESSES = ("read", "write", "execute")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPicture:
+    """What becomes of one address, and everything that is around it."""
+
+    asked: MemoryLook
+    base: Spot
+    """Where somebody went, as it was meant."""
+    spot: Spot
+    """The same place in the space that is looked at."""
+    symbol: str
+    """Of a virtual address, "" without."""
+    translation: TranslationView | None
+    """None of a physical address that this partition does not map."""
+    ipa: int | None
+    """Of the partition, None where the address has none."""
+    physical: int | None
+    """None where nothing is mapped."""
+    map: IpaMapView
+    owners: PageOwnersView | None
+    problem: str
+    """Why a place that somebody wanted to see cannot be seen."""
+
+    @property
+    def range(self) -> IpaRange | None:
+        """The part of the map that the address is in."""
+        if self.ipa is None:
+            return None
+        ipa = self.ipa
+        return next((each for each in self.map.ranges if each.ipa <= ipa < each.ipa + each.size), None)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLook:
+    """An address of a vCPU; called on the machine's thread."""
+
+    vm: str
+    vcpu: int
+    base: Spot | None
+    """None: where PC is."""
+    space: str
+    access: str
+    going: Place | None
+    """Somebody wants to see another place."""
+
+    def __call__(self, control: Control) -> MemoryPicture:
+        base, problem = self._base(control)
+        space = self.going.space or self.space if self.going is not None and not problem else self.space
+        spot = places.seen_in(control, self.vm, self.vcpu, base, space)
+        symbol = control.vm(self.vm).symbols.lookup(spot.address) if spot.space == "va" else ""
+        whole = inspect.ipa_map(control, self.vm)
+        if spot.space == "pa":
+            ipa, physical = self._mapped(whole, spot.address), spot.address
+            found = None if ipa is None else self._translate(control, Spot("ipa", ipa))
+        else:
+            found = self._translate(control, spot)
+            ipa, physical = found.ipa, places.physical(found)
+        owners = None if physical is None else inspect.who_maps(control, physical)
+        return MemoryPicture(self, base, spot, symbol, found, ipa, physical, whole, owners, problem)
+
+    def _base(self, control: Control) -> tuple[Spot, str]:
+        """Where to look, and why not where somebody wanted to."""
+        now = self.base or Spot("va", control.vcpu(self.vm, self.vcpu).registers.pc)
+        if self.going is None:
+            return now, ""
+        try:
+            went = places.resolve(control, self.vm, self.vcpu, self.going, self.space)
+            if went.space == "ipa":
+                self._translate(control, went)
+        except MachineError as error:
+            return now, str(error)
+        return went, ""
+
+    def _translate(self, control: Control, spot: Spot) -> TranslationView:
+        return inspect.translation(control, self.vm, self.vcpu, spot.address, spot.space, self.access)
+
+    @staticmethod
+    def _mapped(whole: IpaMapView, physical: int) -> int | None:
+        """The first of the partition's addresses that leads to a physical one."""
+        for each in whole.ranges:
+            if each.physical is not None and each.physical <= physical < each.physical + each.size:
+                return each.ipa + physical - each.physical
+        return None
