@@ -125,7 +125,7 @@ class CodePane(TextPane):
         self._top = self._rows[first].key
         shown = self._rows[first : first + height]
         column = places.digits(shown[-1].line.address)
-        self.set_lines([row_parts(row, width, column, self._enabled) for row in shown], found[0] - first)
+        self.set_lines(code_lines(shown, width, column, self._enabled), found[0] - first)
 
     # --- input ---------------------------------------------------------------------------------------
 
@@ -164,7 +164,17 @@ class CodePane(TextPane):
         self.move(-_WHEEL)
 
 
-def row_parts(row: CodeRow, width: int, column: int, enabled: Collection[int]) -> Line:
+def code_lines(rows: Sequence[CodeRow], width: int, column: int, enabled: Collection[int]) -> list[Line]:
+    """Rows one below the other; of a hole, only the first one says why there is nothing."""
+    lines, told = [], ""
+    for row in rows:
+        reason = row.line.operands if row.line.word is None else ""
+        lines.append(row_parts(row, width, column, enabled, reason != told))
+        told = reason
+    return lines
+
+
+def row_parts(row: CodeRow, width: int, column: int, enabled: Collection[int], tell: bool = True) -> Line:
     """A row in `width` columns, with addresses of `column` digits."""
     line = row.line
     if row.is_label:
@@ -179,7 +189,7 @@ def row_parts(row: CodeRow, width: int, column: int, enabled: Collection[int]) -
     if width >= _WORDS_FROM:
         parts.append((f"{line.word:08x}  " if line.word is not None else "········  ", Ink.FAINT))
     if line.word is None:
-        return [*parts, (f"·· {line.operands}", Ink.FAINT)]
+        return [*parts, (f"·· {line.operands if tell else ''}", Ink.FAINT)]
     parts += [(f"{line.mnemonic:{_MNEMONIC}}", _ink(line)), (line.operands, Ink.STRONG if line.is_pc else Ink.TEXT)]
     if line.comment:
         code = _MNEMONIC + len(line.operands)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from engine.debug_views import Frame, StackView, StackWord
 from hvtui import places, text
 from hvtui.items import Line
 from hvtui.theme import Ink
 from hvtui.widgets.text_pane import TextPane
+
+_TWO_COLUMNS = 72
+"""From which words stand at the right of calls."""
 
 
 class StackPane(TextPane):
@@ -27,14 +32,19 @@ class StackPane(TextPane):
 
 
 def stack_lines(view: StackView, width: int) -> list[Line]:
-    """Frames, why there are no more, and words."""
-    highest = max([view.sp, *(frame.pc for frame in view.frames)])
-    column = places.digits(highest)
-    lines: list[Line] = [_frame(frame, column) for frame in view.frames]
-    lines.append([(text.shorten(f"   {view.end}", width), Ink.FAINT)])
+    """Frames, why there are no more, and words: below, or at the right where there is room."""
+    column = places.digits(max([view.sp, *(frame.pc for frame in view.frames)]))
+    half = width // 2 if width >= _TWO_COLUMNS else width
+    calls: list[Line] = [_frame(frame, column) for frame in view.frames]
+    calls.append([(text.shorten(f"   {view.end}", half - 1), Ink.FAINT)])
     records = {frame.fp for frame in view.frames if frame.fp}
-    lines.append([(f"SP {view.sp:#x}", Ink.HEADING)])
-    return lines + [_word(word, view.sp, column, word.address in records) for word in view.words]
+    words: list[Line] = [[(f"SP {view.sp:#x}", Ink.HEADING)]]
+    words += [_word(word, view.sp, word.address in records) for word in view.words]
+    if half == width:
+        return calls + words
+    empty: Line = []
+    pairs = zip_longest(calls, words, fillvalue=empty)
+    return [[*text.fit_parts(left, half), *right] for left, right in pairs]
 
 
 def _frame(frame: Frame, column: int) -> Line:
@@ -47,7 +57,7 @@ def _frame(frame: Frame, column: int) -> Line:
     ]
 
 
-def _word(word: StackWord, sp: int, column: int, is_record: bool) -> Line:
+def _word(word: StackWord, sp: int, is_record: bool) -> Line:
     """`+018 0000000048002c08 uart_putc+0x8`, marked where a frame record begins."""
     offset = f"{word.address - sp:+04x} "
     mark = ("▪", Ink.BLUE) if is_record else (" ", Ink.TEXT)

@@ -163,5 +163,5 @@ class MemoryPage(Page):
         page = f" PA {owners.page:#x} ({owners.place})" if owners is not None else ": nothing is mapped"
         set_title(self.owners, f"who maps{page}{' │ map (← →)' if turns else ''}")
         following = "" if self._base is not None else " of PC"
-        outcome = f": {self.walk.outcome}" if self.walk.outcome else ""
+        outcome = f": {self.walk.outcome}" if self.walk.is_short and self.walk.outcome else ""
         set_title(self.walk, f"walk{following}, {self._space.upper()} (M), {self.walk.access} (← →){outcome}")

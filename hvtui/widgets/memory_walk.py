@@ -44,8 +44,13 @@ class WalkPane(TextPane):
 
     def write(self) -> None:
         if self._picture is not None:
-            lines = walk_lines(self._picture, self.scrollable_content_region.width, self.rows < _TALL)
+            lines = walk_lines(self._picture, self.scrollable_content_region.width, self.is_short)
             self.set_lines(lines)
+
+    @property
+    def is_short(self) -> bool:
+        """There is no room for all of most walks."""
+        return self.rows < _TALL
 
     @property
     def outcome(self) -> str:
@@ -171,8 +176,13 @@ def _outcome(found: TranslationView, width: int) -> list[Line]:
     place = f"  {found.place}" if found.place else ""
     return [
         [("Outcome", Ink.HEADING), ("  PA ", Ink.MUTED), (f"{found.physical:#x}", Ink.STRONG)],
-        [("    ", Ink.TEXT), (f"{found.permissions}", Ink.GREEN), (" of both stages", Ink.MUTED), (place, Ink.TEXT)],
+        [("    ", Ink.TEXT), (f"{found.permissions}", Ink.GREEN), (f" of {_stages(found)}", Ink.MUTED), (place, Ink.TEXT)],
     ]
+
+
+def _stages(found: TranslationView) -> str:
+    there = [str(walk.stage) for walk in (found.stage1, found.stage2) if walk is not None]
+    return "both stages" if len(there) == 2 else f"stage {there[0]} alone" if there else "no stage"
 
 
 def _fault(fault: FaultView, found: TranslationView, width: int) -> list[Line]:

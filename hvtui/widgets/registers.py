@@ -54,7 +54,7 @@ class Registers(TextPane):
     def write(self) -> None:
         if self.shown is not None:
             width = self.scrollable_content_region.width
-            groups = (_group_lines(group, self.changed, width) for group in self.shown.groups)
+            groups = (_group_lines(group, self.changed, width) for group in self.shown.groups if group.registers)
             self.set_lines([line for lines in groups for line in lines])
 
 
