@@ -45,12 +45,13 @@ def rows_of(lines: Sequence[CodeLine]) -> list[CodeRow]:
 def first_row(rows: Sequence[CodeRow], at: int, height: int, top: int | None, margin: int) -> int:
     """Where the window begins, so that row `at` is in it and has `margin` rows before and after it.
 
-    It stays at `top` as long as it can; it follows by a row at a time without a margin, and starts over with one.
+    It stays at `top` as long as it can. Without a margin it moves no further than it must, and at most by its own
+    height; else it starts over.
     """
     last = max(0, len(rows) - height)
     if top is not None and top + min(margin, at) <= at < top + height - margin:
         return min(top, last)
-    if top is not None and not margin and at in (top - 1, top + height):
+    if top is not None and not margin and top - height <= at < top + 2 * height:
         return max(0, min(last, at if at < top else at - height + 1))
     return max(0, min(last, at - height // _ABOVE_PC))
 

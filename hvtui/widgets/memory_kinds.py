@@ -35,4 +35,6 @@ def relation(kind: IpaKind, peers: tuple[str, ...], handles: tuple[int, ...]) ->
         return ""
     word = "from" if kind is IpaKind.BORROWED else "to"
     numbers = ", ".join(f"{handle:#x}" for handle in handles)
-    return f"{word} {', '.join(peers)}" + (f" ({'handles' if len(handles) > 1 else 'handle'} {numbers})" if numbers else "")
+    return f"{word} {', '.join(peers)}" + (
+        f" ({'handles' if len(handles) > 1 else 'handle'} {numbers})" if numbers else ""
+    )

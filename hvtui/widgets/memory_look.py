@@ -39,10 +39,7 @@ class MemoryPicture:
     @property
     def range(self) -> IpaRange | None:
         """The part of the map that the address is in."""
-        if self.ipa is None:
-            return None
-        ipa = self.ipa
-        return next((each for each in self.map.ranges if each.ipa <= ipa < each.ipa + each.size), None)
+        return None if self.ipa is None else _at(self.map, self.ipa)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,13 @@ class MemoryLook:
         symbol = control.vm(self.vm).symbols.lookup(spot.address) if spot.space == "va" else ""
         whole = inspect.ipa_map(control, self.vm)
         if spot.space == "pa":
-            ipa, physical = self._mapped(whole, spot.address), spot.address
+            ipa, physical = _mapped(whole, spot.address), spot.address
             found = None if ipa is None else self._translate(control, Spot("ipa", ipa))
         else:
             found = self._translate(control, spot)
             ipa, physical = found.ipa, places.physical(found)
+            if physical is None and ipa is not None:
+                physical = _physical(whole, ipa)
         owners = None if physical is None else inspect.who_maps(control, physical)
         return MemoryPicture(self, base, spot, symbol, found, ipa, physical, whole, owners, problem)
 
@@ -89,10 +88,20 @@ class MemoryLook:
     def _translate(self, control: Control, spot: Spot) -> TranslationView:
         return inspect.translation(control, self.vm, self.vcpu, spot.address, spot.space, self.access)
 
-    @staticmethod
-    def _mapped(whole: IpaMapView, physical: int) -> int | None:
-        """The first of the partition's addresses that leads to a physical one."""
-        for each in whole.ranges:
-            if each.physical is not None and each.physical <= physical < each.physical + each.size:
-                return each.ipa + physical - each.physical
-        return None
+
+def _at(whole: IpaMapView, ipa: int) -> IpaRange | None:
+    return next((each for each in whole.ranges if each.ipa <= ipa < each.ipa + each.size), None)
+
+
+def _physical(whole: IpaMapView, ipa: int) -> int | None:
+    """What stage 2 would make of an address that stage 1 does not let through."""
+    found = _at(whole, ipa)
+    return None if found is None or found.physical is None else found.physical + ipa - found.ipa
+
+
+def _mapped(whole: IpaMapView, physical: int) -> int | None:
+    """The first of the partition's addresses that leads to a physical one."""
+    for each in whole.ranges:
+        if each.physical is not None and each.physical <= physical < each.physical + each.size:
+            return each.ipa + physical - each.physical
+    return None

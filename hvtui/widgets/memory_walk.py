@@ -116,8 +116,8 @@ def _stage1(found: TranslationView, width: int, terse: bool) -> list[Line]:
 def _stage2(found: TranslationView, width: int, terse: bool) -> list[Line]:
     if found.stage2 is not None:
         return _walk(found.stage2, "PA", width, terse)
-    if found.ipa is None:
-        return []
+    if found.fault is not None and found.fault.stage == 1:
+        return [[("Stage 2", Ink.HEADING), ("  not reached", Ink.MUTED)], []]
     return [[("Stage 2", Ink.HEADING), ("  none: nothing above translates, so IPA = PA", Ink.MUTED)], []]
 
 
@@ -133,7 +133,9 @@ def _walk(walk: WalkView, output: str, width: int, terse: bool) -> list[Line]:
     ]
     lines = [title] + [line for step in walk.steps for line in _step(step, width, terse)]
     if walk.output is not None:
-        lines.append([(f"  → {output} ", Ink.KEY), (f"{walk.output:#x}", Ink.STRONG), (f"  {walk.permissions}", Ink.TEXT)])
+        lines.append(
+            [(f"  → {output} ", Ink.KEY), (f"{walk.output:#x}", Ink.STRONG), (f"  {walk.permissions}", Ink.TEXT)]
+        )
     return [*lines, []]
 
 
@@ -150,7 +152,11 @@ def _step(step: StepView, width: int, terse: bool) -> list[Line]:
     bad = step.descriptor is None or step.kind == "invalid"
     what: Line = [(value, Ink.TEXT), (f" {step.kind}", Ink.AMBER if bad else Ink.GREEN)]
     used = sum(len(part) for part, _ in [*where, *what]) + 2
-    head = [[*where, ("  ", Ink.TEXT), *what]] if used <= width and width >= _WIDE else [where, [("    ", Ink.TEXT), *what]]
+    head = (
+        [[*where, ("  ", Ink.TEXT), *what]]
+        if used <= width and width >= _WIDE
+        else [where, [("    ", Ink.TEXT), *what]]
+    )
     return [*head, *_fields([each for each in step.attributes if not terse or each[1] not in _DULL], width)]
 
 
@@ -176,7 +182,12 @@ def _outcome(found: TranslationView, width: int) -> list[Line]:
     place = f"  {found.place}" if found.place else ""
     return [
         [("Outcome", Ink.HEADING), ("  PA ", Ink.MUTED), (f"{found.physical:#x}", Ink.STRONG)],
-        [("    ", Ink.TEXT), (f"{found.permissions}", Ink.GREEN), (f" of {_stages(found)}", Ink.MUTED), (place, Ink.TEXT)],
+        [
+            ("    ", Ink.TEXT),
+            (f"{found.permissions}", Ink.GREEN),
+            (f" of {_stages(found)}", Ink.MUTED),
+            (place, Ink.TEXT),
+        ],
     ]
 
 

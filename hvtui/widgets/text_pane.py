@@ -10,6 +10,7 @@ from hvtui import text
 from hvtui.items import Line
 from hvtui.theme import Ink
 from hvtui.widgets.lines import LinesPane
+from hvtui.widgets.page import Page
 
 
 class TextPane(LinesPane):
@@ -38,6 +39,10 @@ class TextPane(LinesPane):
 
     def on_resize(self) -> None:
         self.write()
+        self.post_message(Page.LookAgain())  # there may be room for what was not asked for
+
+    def on_show(self) -> None:
+        self.post_message(Page.LookAgain())
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
