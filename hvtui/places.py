@@ -13,7 +13,7 @@ from engine.errors import MachineError
 
 _PREFIXED: Final = re.compile(rf"({'|'.join(SPACES)})\s*:(.*)", re.IGNORECASE)
 _LIMIT: Final = 1 << 64
-_UNITS: Final = "KMGTPE"
+_UNITS: Final = ("", "K", "M", "G", "T", "P", "E")
 
 
 class Spot(NamedTuple):
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 def parse(text: str) -> Place:
-    """`0x48000000`, `guest_main+0x10`, `sp`, `pa:0x48000000`. ValueError, in one line, where there is nothing to read."""
+    """`0x48000000`, `guest_main+0x10`, `sp`, `pa:0x48000000`. ValueError where nothing is left to read."""
     found = _PREFIXED.fullmatch(text.strip())
     place = Place(found[2].strip(), found[1].lower()) if found else Place(text.strip(), None)
     if not place.text:
@@ -103,9 +103,6 @@ def digits(highest: int) -> int:
 
 def size(number: int) -> str:
     """Bytes in at most six columns: `4K`, `15.1M`, `511G`."""
-    scaled, unit = float(number), ""
-    for unit in _UNITS if number >= 1024 else "":
-        scaled /= 1024
-        if scaled < 1024:
-            break
+    steps = min(max(0, number.bit_length() - 1) // 10, len(_UNITS) - 1)
+    scaled, unit = number / 1024**steps, _UNITS[steps]
     return f"{scaled:.0f}{unit}" if scaled == int(scaled) or scaled >= 100 else f"{scaled:.1f}{unit}"

@@ -71,10 +71,9 @@ class CpuPage(Page):
         )
 
     def show(self, frame: Frame) -> None:
-        looked = frame.looked
-        if looked is None or looked.page != self.id or not isinstance(looked.value, CpuPicture):
+        picture = self.answer(frame)
+        if not isinstance(picture, CpuPicture):
             return
-        picture = looked.value
         if (picture.asked.vm, picture.asked.vcpu) != self.selected:
             return  # asked for before another one was selected
         self._running = frame.view.state is RunState.RUNNING

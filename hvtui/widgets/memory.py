@@ -63,10 +63,9 @@ class MemoryPage(Page):
         return MemoryLook(*self.selected, self._base, self._space, self.walk.access, self._going)
 
     def show(self, frame: Frame) -> None:
-        looked = frame.looked
-        if looked is None or looked.page != self.id or not isinstance(looked.value, MemoryPicture):
+        picture = self.answer(frame)
+        if not isinstance(picture, MemoryPicture):
             return
-        picture = looked.value
         if picture.asked != self.look():
             return  # asked for before somebody went elsewhere
         self._running = frame.view.state is RunState.RUNNING

@@ -21,7 +21,7 @@ LOOKS: Final = {
     IpaKind.OWN: Look("█", Ink.BLUE),
     IpaKind.SHARED: Look("▒", Ink.AMBER),
     IpaKind.LENT: Look("░", Ink.VIOLET),
-    IpaKind.DONATED: Look("╳", Ink.RED),
+    IpaKind.DONATED: Look("✕", Ink.RED),
     IpaKind.BORROWED: Look("◆", Ink.CYAN),
     IpaKind.DEVICE: Look("D", Ink.TEXT),
     IpaKind.VIRTIO: Look("V", Ink.GREEN),
@@ -34,7 +34,7 @@ def relation(kind: IpaKind, peers: tuple[str, ...], handles: tuple[int, ...]) ->
     if not peers:
         return ""
     word = "from" if kind is IpaKind.BORROWED else "to"
+    if not handles:
+        return f"{word} {', '.join(peers)}"
     numbers = ", ".join(f"{handle:#x}" for handle in handles)
-    return f"{word} {', '.join(peers)}" + (
-        f" ({'handles' if len(handles) > 1 else 'handle'} {numbers})" if numbers else ""
-    )
+    return f"{word} {', '.join(peers)} ({'handle' if len(handles) == 1 else 'handles'} {numbers})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine import inspect
 from engine.control import Control
@@ -26,7 +27,8 @@ class MemoryPicture:
     symbol: str
     """Of a virtual address, "" without."""
     translation: TranslationView | None
-    """None of a physical address that this partition does not map."""
+    refusal: str
+    """Why there is none."""
     ipa: int | None
     """Of the partition, None where the address has none."""
     physical: int | None
@@ -57,20 +59,23 @@ class MemoryLook:
 
     def __call__(self, control: Control) -> MemoryPicture:
         base, problem = self._base(control)
-        space = self.going.space or self.space if self.going is not None and not problem else self.space
-        spot = places.seen_in(control, self.vm, self.vcpu, base, space)
-        symbol = control.vm(self.vm).symbols.lookup(spot.address) if spot.space == "va" else ""
+        wanted = self.going.space if self.going is not None and not problem else None
+        spot = places.seen_in(control, self.vm, self.vcpu, base, wanted or self.space)
         whole = inspect.ipa_map(control, self.vm)
-        if spot.space == "pa":
-            ipa, physical = _mapped(whole, spot.address), spot.address
-            found = None if ipa is None else self._translate(control, Spot("ipa", ipa))
-        else:
-            found = self._translate(control, spot)
-            ipa, physical = found.ipa, places.physical(found)
-            if physical is None and ipa is not None:
-                physical = _physical(whole, ipa)
-        owners = None if physical is None else inspect.who_maps(control, physical)
-        return MemoryPicture(self, base, spot, symbol, found, ipa, physical, whole, owners, problem)
+        walk = self._walk(control, spot, whole)
+        return MemoryPicture(
+            asked=self,
+            base=base,
+            spot=spot,
+            symbol=control.vm(self.vm).symbols.lookup(spot.address) if spot.space == "va" else "",
+            translation=walk.translation,
+            refusal=walk.refusal,
+            ipa=walk.ipa,
+            physical=walk.physical,
+            map=whole,
+            owners=None if walk.physical is None else inspect.who_maps(control, walk.physical),
+            problem=problem,
+        )
 
     def _base(self, control: Control) -> tuple[Spot, str]:
         """Where to look, and why not where somebody wanted to."""
@@ -85,8 +90,32 @@ class MemoryLook:
             return now, str(error)
         return went, ""
 
+    def _walk(self, control: Control, spot: Spot, whole: IpaMapView) -> _Walk:
+        if spot.space == "pa":
+            ipa = _mapped(whole, spot.address)
+            if ipa is None:
+                return _Walk(None, f"{self.vm} does not map it: no walk of its own leads there", None, spot.address)
+            return _Walk(self._translate(control, Spot("ipa", ipa)), "", ipa, spot.address)
+        try:
+            found = self._translate(control, spot)
+        except MachineError as error:
+            return _Walk(None, str(error), None, None)
+        physical = places.physical(found)
+        if physical is None and found.ipa is not None:
+            physical = _physical(whole, found.ipa)
+        return _Walk(found, "", found.ipa, physical)
+
     def _translate(self, control: Control, spot: Spot) -> TranslationView:
         return inspect.translation(control, self.vm, self.vcpu, spot.address, spot.space, self.access)
+
+
+class _Walk(NamedTuple):
+    """Where an address leads."""
+
+    translation: TranslationView | None
+    refusal: str
+    ipa: int | None
+    physical: int | None
 
 
 def _at(whole: IpaMapView, ipa: int) -> IpaRange | None:

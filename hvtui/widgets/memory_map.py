@@ -40,7 +40,7 @@ class MapTable(Table[IpaRange]):
     def heading(self, width: int) -> str:
         return text.shorten(f"{'IPA':{self._column}}   SIZE {'PA':{self._column}} RWX WHAT", width)
 
-    def parts(self, item: IpaRange, width: int) -> Line:
+    def parts(self, item: IpaRange, _width: int) -> Line:
         look = LOOKS[item.kind]
         nothing = item.kind is IpaKind.NOTHING
         physical = f"{item.physical:0{self._column}x}" if item.physical is not None else "-"

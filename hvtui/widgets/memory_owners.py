@@ -27,7 +27,7 @@ class OwnersTable(Table[Mapping]):
     def heading(self, width: int) -> str:
         return text.shorten(f"PARTITION  {'IPA':{self._column}} RWX STATE", width)
 
-    def parts(self, item: Mapping, width: int) -> Line:
+    def parts(self, item: Mapping, _width: int) -> Line:
         look = LOOKS[item.kind]
         return [
             (f" {text.fit(item.partition, 10)} ", Ink.BLUE),

@@ -85,7 +85,7 @@ def _all_lines(picture: MemoryPicture, width: int, terse: bool) -> list[Line]:
     lines: list[Line] = [_subject(picture)]
     found = picture.translation
     if found is None:
-        return [*lines, [], [(f"{picture.asked.vm} does not map it: no walk of its own leads there", Ink.AMBER)]]
+        return [*lines, [], *([(words, Ink.AMBER)] for words in textwrap.wrap(picture.refusal, max(12, width)))]
     if picture.spot.space == "pa":
         lines.append([(f"for {picture.asked.vm} it is IPA {found.address:#x}", Ink.TEXT)])
     access = f"{found.access} at EL{found.el} by {found.vm}/{found.vcpu}"
@@ -132,11 +132,10 @@ def _walk(walk: WalkView, output: str, width: int, terse: bool) -> list[Line]:
         (f"  {walk.granule >> 10} KB granule, {walk.input_bits} bits", Ink.MUTED),
     ]
     lines = [title] + [line for step in walk.steps for line in _step(step, width, terse)]
-    if walk.output is not None:
-        lines.append(
-            [(f"  → {output} ", Ink.KEY), (f"{walk.output:#x}", Ink.STRONG), (f"  {walk.permissions}", Ink.TEXT)]
-        )
-    return [*lines, []]
+    if walk.output is None:
+        return [*lines, []]
+    leaf: Line = [(f"{walk.output:#x}", Ink.STRONG), (f"  {walk.permissions}", Ink.TEXT)]
+    return [*lines, [(f"  → {output} ", Ink.KEY), *leaf], []]
 
 
 def _step(step: StepView, width: int, terse: bool) -> list[Line]:
@@ -152,11 +151,8 @@ def _step(step: StepView, width: int, terse: bool) -> list[Line]:
     bad = step.descriptor is None or step.kind == "invalid"
     what: Line = [(value, Ink.TEXT), (f" {step.kind}", Ink.AMBER if bad else Ink.GREEN)]
     used = sum(len(part) for part, _ in [*where, *what]) + 2
-    head = (
-        [[*where, ("  ", Ink.TEXT), *what]]
-        if used <= width and width >= _WIDE
-        else [where, [("    ", Ink.TEXT), *what]]
-    )
+    one_line = used <= width and width >= _WIDE
+    head = [[*where, ("  ", Ink.TEXT), *what]] if one_line else [where, [("    ", Ink.TEXT), *what]]
     return [*head, *_fields([each for each in step.attributes if not terse or each[1] not in _DULL], width)]
 
 
@@ -180,15 +176,9 @@ def _outcome(found: TranslationView, width: int) -> list[Line]:
         return _fault(found.fault, found, width)
     assert found.physical is not None
     place = f"  {found.place}" if found.place else ""
-    return [
-        [("Outcome", Ink.HEADING), ("  PA ", Ink.MUTED), (f"{found.physical:#x}", Ink.STRONG)],
-        [
-            ("    ", Ink.TEXT),
-            (f"{found.permissions}", Ink.GREEN),
-            (f" of {_stages(found)}", Ink.MUTED),
-            (place, Ink.TEXT),
-        ],
-    ]
+    lines: list[Line] = [[("Outcome", Ink.HEADING), ("  PA ", Ink.MUTED), (f"{found.physical:#x}", Ink.STRONG)]]
+    permissions: Line = [(f"    {found.permissions}", Ink.GREEN), (f" of {_stages(found)}", Ink.MUTED)]
+    return [*lines, [*permissions, (place, Ink.TEXT)]]
 
 
 def _stages(found: TranslationView) -> str:

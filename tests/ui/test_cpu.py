@@ -50,6 +50,10 @@ def pc_row(app: HvtuiApp) -> tuple[int, str]:
     return found
 
 
+def follows(app: HvtuiApp) -> bool:
+    return cpu(app).code.following
+
+
 async def go(app: HvtuiApp, pilot: Pilot[None], place: str) -> None:
     cpu(app).go_to(place)
     await settle(pilot)
@@ -212,13 +216,13 @@ async def test_the_focused_pane_goes(ticks: Machine) -> None:
         await press(pilot, "2")
         page = cpu(app)
         await go(app, pilot, "guest_main")
-        assert not page.code.following
+        assert not follows(app)
         assert page.memory.base is None
         page.here()
         page.memory.focus()
         await pilot.pause()
         await go(app, pilot, "x30")
-        assert page.code.following
+        assert follows(app)
         assert text_of(page.memory)[0].startswith("48001e80")
         page.code.focus()
         await pilot.pause()
@@ -261,9 +265,9 @@ async def test_the_cursor_scrolls_and_sets_breakpoints(ticks: Machine) -> None:
         assert any(line.startswith("●  48002c0c") for line in text_of(page.code))
         await press(pilot, "enter")
         assert not ticks.view().result().breakpoints
-        assert page.code.following
+        assert follows(app)
         await press(pilot, *["pagedown"] * 3)
-        assert not page.code.following
+        assert not follows(app)
         assert "elsewhere" in str(page.code.border_title)
         assert not any("▶" in line for line in text_of(page.code))
         top = page.code._top
@@ -329,7 +333,8 @@ async def test_it_follows_the_selected_vcpu(ticks: Machine) -> None:
 async def test_lines_that_stay_are_not_painted_again(ticks: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(ticks) as (app, pilot):
         await press(pilot, "2")
-        stack, painted = cpu(app).stack, []
+        stack = cpu(app).stack
+        painted: list[int] = []
         monkeypatch.setattr(stack, "refresh_line", painted.append)
         monkeypatch.setattr(stack, "refresh", lambda *_, **__: painted.append(-1))
         await press(pilot, "s")

@@ -106,11 +106,7 @@ def test_a_caret_points_into_the_strip() -> None:
 
 
 def test_the_legend_names_what_is_there() -> None:
-    assert words(legend(ranges((1, IpaKind.OWN), (1, IpaKind.LENT)))).split("  ") == [
-        " █ own memory",
-        " ░ lent out",
-        " ",
-    ]
+    assert words(legend(ranges((1, IpaKind.OWN), (1, IpaKind.LENT)))).split() == "█ own memory ░ lent out".split()
 
 
 def test_a_walk_through_both_stages(ticks: Machine) -> None:
@@ -250,12 +246,12 @@ async def test_what_was_lent_out_cannot_be_touched(sharing: Machine) -> None:
 async def test_left_and_right_change_the_access(ticks: Machine) -> None:
     async with running(ticks) as (app, pilot):
         await press(pilot, "3", "enter")
-        assert app.board.focused is memory(app).walk
+        assert memory(app).walk.has_focus
         for key, access in (("right", "write"), ("right", "execute"), ("right", "read"), ("left", "execute")):
             await press(pilot, key)
             assert f"{access} at EL1 by vm0/0" in walk(app)
         await press(pilot, "escape")
-        assert app.board.focused is memory(app).map
+        assert memory(app).map.has_focus
 
 
 async def test_spaces_keep_the_place(sharing: Machine) -> None:
@@ -282,6 +278,17 @@ async def test_nonsense_is_one_line(ticks: Machine, place: str) -> None:
         assert walk(app) == before
         await press(pilot, "s")
         assert walk(app) != before
+
+
+async def test_a_number_that_the_space_cannot_have(ticks: Machine) -> None:
+    async with running(ticks) as (app, pilot):
+        await press(pilot, "3")
+        await go(app, pilot, "0xffff800000000000")
+        assert "fault level" in walk(app)
+        memory(app).space("ipa")
+        await settle(pilot)
+        assert "expected a virtual address of 64 bits or an IPA of 52" in walk(app).replace("\n", " ")
+        assert not memory(app).owners._rows
 
 
 async def test_where_room_is_short_the_tables_take_turns(ticks: Machine) -> None:
