@@ -10,7 +10,7 @@ from hvtui.items import Line
 from hvtui.theme import Ink
 from hvtui.widgets.text_pane import TextPane
 
-_TWO_COLUMNS = 72
+_TWO_COLUMNS = 70
 """From which words stand at the right of calls."""
 
 

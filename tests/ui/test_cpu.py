@@ -275,6 +275,20 @@ async def test_the_cursor_scrolls_and_sets_breakpoints(ticks: Machine) -> None:
         assert page.code._top != top
 
 
+async def test_a_click_puts_the_cursor_there_and_a_second_one_a_breakpoint(ticks: Machine) -> None:
+    async with running(ticks) as (app, pilot):
+        await press(pilot, "2")
+        page = cpu(app)
+        place, _ = pc_row(app)
+        await pilot.click(page.code, offset=(10, place + 3))
+        await settle(pilot)
+        assert page.code.cursor == 0x48002C10
+        assert follows(app)
+        await pilot.click(page.code, offset=(10, place + 3), times=2)
+        await settle(pilot)
+        assert [each.address for each in ticks.view().result().breakpoints] == [0x48002C10]
+
+
 async def test_arrows_scroll_memory_by_rows(ticks: Machine) -> None:
     async with running(ticks) as (app, pilot):
         await press(pilot, "2")
@@ -350,7 +364,7 @@ def test_the_style_of_changes_is_more_than_a_colour() -> None:
 @pytest.mark.parametrize(
     "pressed",
     [
-        pytest.param(("2", "down", "enter", *["s"] * 8), id="stepped"),
+        pytest.param(("2", "down", "down", "down", "enter", "s", "s"), id="stepped"),
         pytest.param(("2", "right", "right", "tab"), id="memory"),
     ],
 )

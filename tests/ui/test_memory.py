@@ -203,6 +203,17 @@ async def test_the_map_chooses_the_address(ticks: Machine) -> None:
         assert page.owners.chosen is None
 
 
+async def test_a_click_on_the_strip_chooses_a_range(sharing: Machine) -> None:
+    async with running(sharing) as (app, pilot):
+        await press(pilot, "3")
+        await pilot.click(memory(app).strip, offset=(2, 0))
+        await settle(pilot)
+        assert walk(app).startswith("IPA 0x8000000")
+        await pilot.click(memory(app).strip, offset=(1, 0))
+        await settle(pilot)
+        assert walk(app).startswith("IPA 0x0 ")
+
+
 async def test_every_range_of_the_map_is_named(sharing: Machine) -> None:
     async with running(sharing) as (app, pilot):
         await press(pilot, "3")
