@@ -40,8 +40,9 @@ class SeenBytes:
         found: set[int] = set()
         for offset in range(0, len(view.data), width):
             data = view.data[offset : offset + width]
-            before = self._before((view.vm, view.space, view.address + offset), cycles, data)
-            found |= {view.address + offset + n for n, pair in enumerate(zip(data, before, strict=False)) if _two(pair)}
+            start = view.address + offset
+            pairs = zip(data, self._before((view.vm, view.space, start), cycles, data), strict=False)
+            found |= {start + place for place, (now, before) in enumerate(pairs) if now != before}
         return frozenset(found)
 
     def _before(self, key: tuple[str, str, int], cycles: int, data: bytes) -> bytes:
@@ -56,10 +57,6 @@ class SeenBytes:
         if len(self._rows) > _MOST_REMEMBERED:
             self._rows.popitem(last=False)
         return entry[2]
-
-
-def _two(pair: tuple[int, int]) -> bool:
-    return pair[0] != pair[1]
 
 
 class MemoryPane(TextPane):
