@@ -48,6 +48,17 @@ def fit(text: str, width: int) -> str:
     return shorten(text, width).ljust(width)
 
 
+def fit_parts(parts: list[tuple[str, Style]], width: int) -> list[tuple[str, Style]]:
+    """Styled parts in exactly `width` columns, the last of them a space."""
+    fitted: list[tuple[str, Style]] = []
+    room = width - 1
+    for words, style in parts:
+        if room > 0:
+            fitted.append((shorten(words, room), style))
+            room -= len(fitted[-1][0])
+    return [*fitted, (" " * (room + 1), Style())]
+
+
 def line(parts: list[tuple[str, Style]], width: int, base: Style | None = None) -> Strip:
     """A line of exactly `width` columns from styled parts, over the style `base`."""
     segments = [Segment(text, themed(style)) for text, style in parts if text]

@@ -29,11 +29,14 @@ from hvtui.text import shorten
 from hvtui.widgets.caption import Caption
 from hvtui.widgets.console import Console
 from hvtui.widgets.consoles import Consoles, partition_of
+from hvtui.widgets.cpu import CpuPage
+from hvtui.widgets.cpu_code import CodePane
 from hvtui.widgets.detail import Detail
 from hvtui.widgets.devices import DevicesPage
 from hvtui.widgets.event_log import EventLog
 from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.interrupts import InterruptsPage
+from hvtui.widgets.memory import MemoryPage
 from hvtui.widgets.mode_bar import ModeBar
 from hvtui.widgets.monitor_line import MonitorLine
 from hvtui.widgets.page import Look, Page
@@ -55,7 +58,9 @@ _PAGE_OF = {action.name: action.needs_page for action in ACTIONS if action.needs
 
 def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str, Page]:
     """The pages that a machine has something for."""
-    pages: dict[str, Page] = {"ffa": FfaPage(nanoseconds)} if config.has_ffa else {}
+    pages: dict[str, Page] = {"cpu": CpuPage(), "memory": MemoryPage()}
+    if config.has_ffa:
+        pages["ffa"] = FfaPage(nanoseconds)
     pages["interrupts"] = InterruptsPage()
     if any(vm.virtio.slots for vm in config.vms):
         pages["devices"] = DevicesPage()
@@ -65,7 +70,7 @@ def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str
 class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, SessionActions):
     """Shows a machine and lets people hold it."""
 
-    CSS_PATH = ["board.tcss", "pages.tcss"]  # noqa: RUF012  # as Textual has it
+    CSS_PATH = ["board.tcss", "pages.tcss", "look.tcss"]  # noqa: RUF012  # as Textual has it
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NORMAL, "-normal"), (_WIDE, "-wide")]  # noqa: RUF012  # as Textual has it
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (_SHORT, "-short"), (_TALL, "-tall")]  # noqa: RUF012
@@ -192,6 +197,25 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
     def _details_read(self) -> None:
         if self.page is not None:
             self.show_pane(self.page.home)
+
+    @on(Page.LookAgain)
+    def _look_again(self) -> None:
+        self.bridge.look()
+
+    @on(Page.Problem)
+    def _page_problem(self, message: Page.Problem) -> None:
+        self.status.say(message.words, warning=True)
+
+    @on(CodePane.Toggled)
+    def _breakpoint_toggled(self, message: CodePane.Toggled) -> None:
+        for number in message.numbers:
+            self.command("delete", number)
+        if not message.numbers:
+            self.command("break", f"{message.address:#x}")
+
+    @on(MemoryPage.PartitionChosen)
+    def _partition_chosen(self, message: MemoryPage.PartitionChosen) -> None:
+        self.select(message.vm, 0)
 
     @on(ModeBar.Chosen)
     def _mode_chosen(self, message: ModeBar.Chosen) -> None:

@@ -36,7 +36,7 @@ def restore(screen: Screen[None]) -> None:
     """Every pane as the style sheet has it."""
     for rule in ("grid_columns", "grid_rows"):
         screen.styles.clear_rule(rule)
-    for pane in screen.query(".pane, #consoles, .page-tables"):
+    for pane in screen.query(".pane, #consoles, .page-tables, .page-box"):
         if pane.id != "partitions":  # which is as high as its lines
             pane.styles.clear_rule("height")
         pane.styles.clear_rule("width")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from rich.style import Style
 from textual.reactive import reactive
-from textual.strip import Strip
 
 from engine.views import RegisterGroup, RegistersView
-from hvtui import text
 from hvtui.theme import Ink
-from hvtui.widgets.lines import LinesPane
+from hvtui.widgets.text_pane import TextPane
 
 _FIRST = ("PC", "SP", "PSTATE")
 _GAP = 2
@@ -38,44 +36,26 @@ class Stops:
         return names
 
 
-class Registers(LinesPane):
+class Registers(TextPane):
     """All registers in groups. Leading zeros are dim, so that sizes are seen at a glance."""
 
     shown: reactive[RegistersView | None] = reactive(None)
     changed: reactive[frozenset[str]] = reactive(frozenset())
 
-    def __init__(self) -> None:
-        super().__init__(id="registers", classes="pane")
-        self._lines: list[list[tuple[str, Style]]] = []
-        self._width = 0
+    def __init__(self, name: str = "registers") -> None:
+        super().__init__(name)
 
     def show(self, registers: RegistersView, changed: frozenset[str]) -> None:
         """Other values, and which of them to light up."""
         self.set_reactive(Registers.changed, changed)
         self.set_reactive(Registers.shown, registers)
-        self._lay_out()
+        self.write()
 
-    def on_resize(self) -> None:
-        if self.scrollable_content_region.width != self._width:
-            self._lay_out()
-
-    def _lay_out(self) -> None:
-        if self.shown is None:
-            return
-        self._width = self.scrollable_content_region.width
-        old, self._lines = self._lines, []
-        for group in self.shown.groups:
-            self._lines += _group_lines(group, self.changed, self._width)
-        if len(old) != len(self._lines):
-            self.set_line_count(len(self._lines))
-            self.refresh()
-            return
-        for number, (before, now) in enumerate(zip(old, self._lines, strict=True)):
-            if before != now:
-                self.refresh_line(number)
-
-    def draw_line(self, number: int, width: int) -> Strip:
-        return text.line(self._lines[number], width)
+    def write(self) -> None:
+        if self.shown is not None:
+            width = self.scrollable_content_region.width
+            groups = (_group_lines(group, self.changed, width) for group in self.shown.groups if group.registers)
+            self.set_lines([line for lines in groups for line in lines])
 
 
 def _group_lines(group: RegisterGroup, changed: frozenset[str], width: int) -> list[list[tuple[str, Style]]]:
