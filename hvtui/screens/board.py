@@ -97,6 +97,8 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
         self.caption = Caption()
         self.frame: Frame | None = None
         self._stops = Stops()
+        self._visited = self.consoles.chosen.vm_name
+        """The one that had the focus last."""
         self.add_class("-show-events")
 
     def compose(self) -> ComposeResult:
@@ -180,9 +182,10 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
 
     @on(Console.Chosen)
     def _console_chosen(self, message: Console.Chosen) -> None:
-        partition = partition_of(message.vm)
-        if self.bridge.selected[0] != partition:
-            self.select(partition, 0)
+        # Not where the focus only comes back, from the monitor line or a page: something else may be selected by now.
+        if message.vm != self._visited:
+            self._visited = message.vm
+            self.select_partition(message.vm)
 
     @on(Partitions.Selected)
     def _vcpu_selected(self, message: Partitions.Selected) -> None:
@@ -225,10 +228,6 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
     def _line_entered(self, message: MonitorLine.Entered) -> None:
         self.obey(message.line)
 
-    @on(MonitorLine.Closed)
-    def _line_closed(self) -> None:
-        self.back_to_pane()
-
     @on(RecordsPage.Retitled)
     def _page_retitled(self) -> None:
         self.retitle()
@@ -236,6 +235,14 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
     @on(Console.KeyboardTaken)
     def _keyboard_taken(self, message: Console.KeyboardTaken) -> None:
         self.status.typing_into = message.vm
+        if message.vm:
+            self.select_partition(message.vm)
+
+    def select_partition(self, console: str) -> None:
+        """Follow the partition that a console belongs to."""
+        partition = partition_of(console)
+        if self.bridge.selected[0] != partition:
+            self.select(partition, 0)
 
     def select(self, vm: str, vcpu: int) -> None:
         """Follow another vCPU."""

@@ -94,6 +94,10 @@ class BoardBase(Screen[None]):
         """Do what a monitor line says."""
         raise NotImplementedError
 
+    def select_partition(self, console: str) -> None:
+        """Follow the partition that a console belongs to."""
+        raise NotImplementedError
+
     def show_pane(self, pane: Widget) -> None:
         """Focus a pane, wherever it is."""
         raise NotImplementedError

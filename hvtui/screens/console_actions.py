@@ -37,6 +37,7 @@ class ConsoleActions(BoardBase):
     def _choose(self, console: Widget | None) -> None:
         if isinstance(console, Console):
             self.show_pane(console)
+            self.select_partition(console.vm_name)
 
     def action_search(self, text: str | None = None) -> None:
         self.search_console(text)

@@ -8,6 +8,7 @@ from hvtui.modes import BOARD, MODES
 from hvtui.screens import room
 from hvtui.screens.board_base import BoardBase
 from hvtui.screens.jump import Jump
+from hvtui.widgets.cpu import CpuPage
 from hvtui.widgets.ffa import FfaPage
 from hvtui.widgets.page import Page
 
@@ -27,7 +28,10 @@ class PaneActions(BoardBase):
 
     def _board_pane(self) -> Widget:
         """What gets the focus when the board is opened: the console of the selected partition."""
-        return next(self.consoles.of(self.bridge.selected[0]), self.partitions)
+        for console in self.consoles.of(self.bridge.selected[0]):
+            self.consoles.choose(console.number)
+            return console
+        return self.partitions
 
     def show_pane(self, pane: Widget) -> None:
         """Focus a pane, on the board or on a page; a maximised one beside it gives its place to it."""
@@ -38,8 +42,15 @@ class PaneActions(BoardBase):
             self._open(page)
         elif self.has_class("-maximised"):
             self._give_all(pane)
-        self.call_after_refresh(pane.focus)
+        self.call_after_refresh(self._focus, pane)
         self.call_after_refresh(self.laid_out)
+
+    def _focus(self, pane: Widget) -> None:
+        """Once it is shown; a monitor line that was opened meanwhile keeps the keyboard, and gives it to the pane."""
+        if self.monitor_line.is_open:
+            self.monitor_line.before = pane
+        else:
+            self.set_focus(pane)
 
     def _open(self, page: Page | None) -> None:
         """Show a page instead of the board, or the board."""
@@ -71,7 +82,10 @@ class PaneActions(BoardBase):
         self.select(*vcpu)
 
     def action_registers(self) -> None:
-        self._show_inspector(self.registers)
+        if isinstance(self.page, CpuPage):
+            self.page.show_registers()
+        else:
+            self._show_inspector(self.registers)
 
     def action_events(self) -> None:
         self._show_inspector(self.event_log)

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from textual.widget import Widget
 from textual.worker import Worker
 
 from hvtui import monitor
@@ -25,8 +24,6 @@ class SessionActions(BoardBase):
 
     human = 1.0
     """How long scripts wait for people to read, times the usual; 0: not at all."""
-    _before: Widget | None = None
-    """What had the focus before the monitor line."""
     _session: Worker[None] | None = None
 
     def facts(self) -> Facts:
@@ -40,13 +37,7 @@ class SessionActions(BoardBase):
         )
 
     def action_monitor(self, line: str = "") -> None:
-        self._before = self.focused
         self.monitor_line.open(line)
-
-    def back_to_pane(self) -> None:
-        """The focus goes where it was before the monitor line."""
-        if self._before is not None and self._before.is_attached:
-            self._before.focus()
 
     def obey(self, line: str) -> None:
         """Do what a line says, or tell what is wrong with it."""

@@ -139,6 +139,11 @@ class CpuPage(Page):
 
     # --- room ----------------------------------------------------------------------------------------
 
+    def show_registers(self) -> None:
+        """Give the registers the place that they take turns in, and the focus."""
+        self._set_turn(0)
+        self.call_after_refresh(self._turned, True)
+
     @property
     def takes_turns(self) -> bool:
         """There is no room for all panes."""

@@ -37,6 +37,8 @@ class MonitorLine(Vertical):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "close", show=False, priority=True),
+        # All of these at once, so that quick fingers type what follows into what has the focus then.
+        Binding("enter", "enter", show=False, priority=True),
         Binding("tab", "complete", show=False, priority=True),
         Binding("up", "older", show=False, priority=True),
         Binding("down", "newer", show=False, priority=True),
@@ -49,14 +51,13 @@ class MonitorLine(Vertical):
             super().__init__()
             self.line = line
 
-    class Closed(Message):
-        """The line is gone, and had the focus."""
-
     def __init__(self, facts: Callable[[], Facts]) -> None:
         super().__init__(id="monitor")
         self._facts = facts
         self._history: list[str] = []
         self._place = 0
+        self.before: Widget | None = None
+        """What gets the focus when it is closed."""
         self._field = Input(
             placeholder="a command; tab completes, up has older ones", suggester=_Suggest(self), compact=True
         )
@@ -81,15 +82,16 @@ class MonitorLine(Vertical):
 
     def open(self, line: str = "") -> None:
         """Show it with a line to begin with, and give it the keyboard."""
+        self.before = self.screen.focused
         self.add_class("-open")
         self._place = len(self._history)
         self._put(line)
         self.offers.explain(*self._explained(line))
-        self._field.focus()
+        self.screen.set_focus(self._field)
 
     def action_close(self) -> None:
         self.remove_class("-open")
-        self.post_message(self.Closed())
+        self.screen.set_focus(self.before if self.before is not None and self.before.is_attached else None)
 
     def facts(self) -> Facts:
         """What there is to complete with, now."""
@@ -136,10 +138,9 @@ class MonitorLine(Vertical):
             usage = str(error)
         return usage, words
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        line = event.value.strip()
+    def action_enter(self) -> None:
+        """Have the line done."""
+        line = self._field.value.strip()
         self.action_close()
         if line:
             self._history = [*(each for each in self._history if each != line), line][-_MOST_KEPT:]

@@ -1,8 +1,9 @@
-"""tmux as another opinion about what a terminal shows."""
+"""tmux: another opinion about what a terminal shows, and a terminal for whole programs."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import termios
@@ -93,3 +94,51 @@ class Pane:
         while not condition():
             assert time.monotonic() < last, complaint
             time.sleep(0.002)
+
+
+class Program:
+    """A program on a terminal of its own, driven as people do: by keys, and by reading the screen."""
+
+    def __init__(self, directory: Path, command: str, columns: int, lines: int) -> None:
+        self._tmux = ["tmux", "-S", str(directory / "tmux"), "-f", "/dev/null"]
+        self._run("-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), f"{command}; echo left with $?; cat")
+        self._run("set", "-g", "status", "off")
+        self._run("resize-window", "-x", str(columns), "-y", str(lines))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._run("kill-server")
+
+    def press(self, *keys: str) -> None:
+        """Keys by tmux's names: `Enter`, `C-]`, `Down`, `s`."""
+        self._run("send-keys", *keys)
+
+    def type(self, text: str) -> None:
+        """Text as it is."""
+        self._run("send-keys", "-l", text)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Another size of the terminal."""
+        self._run("resize-window", "-x", str(columns), "-y", str(lines))
+
+    def screen(self) -> str:
+        """What it shows."""
+        return self._run("capture-pane", "-p")
+
+    def wait_for(self, text: str, patience_s: float = 30) -> str:
+        """Wait until an expression matches what it shows; the whole screen then."""
+        pattern, last = re.compile(text, re.MULTILINE), time.monotonic() + patience_s
+        while not pattern.search(shown := self.screen()):
+            assert time.monotonic() < last, f"no {text!r} in:\n{shown}"
+            time.sleep(0.05)
+        return shown
+
+    def _run(self, *arguments: str) -> str:
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+        environment.pop("TMUX", None)
+        done = subprocess.run(
+            [*self._tmux, *arguments], capture_output=True, text=True, check=True, env=environment, timeout=20
+        )
+        return done.stdout
