@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
@@ -35,14 +33,6 @@ class MonitorLine(Vertical):
     MonitorLine Label { color: $accent; text-style: bold; padding: 0 0 0 1; }
     MonitorLine Offers { height: 1; background: $panel; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "close", show=False, priority=True),
-        # All of these at once, so that quick fingers type what follows into what has the focus then.
-        Binding("enter", "enter", show=False, priority=True),
-        Binding("tab", "complete", show=False, priority=True),
-        Binding("up", "older", show=False, priority=True),
-        Binding("down", "newer", show=False, priority=True),
-    ]
 
     class Entered(Message):
         """A line to be done."""
@@ -58,11 +48,7 @@ class MonitorLine(Vertical):
         self._place = 0
         self.before: Widget | None = None
         """What gets the focus when it is closed."""
-        self._field = Input(
-            placeholder="a command; tab completes, up has older ones", suggester=_Suggest(self), compact=True
-        )
-        self._field.cursor_blink = False
-        self._field.max_length = monitor.LONGEST
+        self._field = _Field(self)
         self.offers = Offers()
 
     def compose(self) -> ComposeResult:
@@ -89,7 +75,8 @@ class MonitorLine(Vertical):
         self.offers.explain(*self._explained(line))
         self.screen.set_focus(self._field)
 
-    def action_close(self) -> None:
+    def close_line(self) -> None:
+        """Hide it, and give the keyboard back."""
         self.remove_class("-open")
         self.screen.set_focus(self.before if self.before is not None and self.before.is_attached else None)
 
@@ -99,10 +86,12 @@ class MonitorLine(Vertical):
 
     # --- history -------------------------------------------------------------------------------------
 
-    def action_older(self) -> None:
+    def older(self) -> None:
+        """The line entered before the one shown."""
         self._turn(-1)
 
-    def action_newer(self) -> None:
+    def newer(self) -> None:
+        """The line entered after the one shown, or an empty one."""
         self._turn(1)
 
     def _turn(self, step: int) -> None:
@@ -115,7 +104,7 @@ class MonitorLine(Vertical):
 
     # --- completion ----------------------------------------------------------------------------------
 
-    def action_complete(self) -> None:
+    def complete(self) -> None:
         """As much as all that fit have in common; a word alone gets its space."""
         line = self._field.value
         start, words = monitor.complete(line, self._facts())
@@ -138,13 +127,44 @@ class MonitorLine(Vertical):
             usage = str(error)
         return usage, words
 
-    def action_enter(self) -> None:
+    def enter(self) -> None:
         """Have the line done."""
         line = self._field.value.strip()
-        self.action_close()
+        self.close_line()
         if line:
             self._history = [*(each for each in self._history if each != line), line][-_MOST_KEPT:]
             self.post_message(self.Entered(line))
+
+
+class _Field(Input):
+    """Where the line is typed. Its keys work in the order they come, however quickly that is."""
+
+    def __init__(self, line: MonitorLine) -> None:
+        super().__init__(
+            placeholder="a command; tab completes, up has older ones", suggester=_Suggest(line), compact=True
+        )
+        self.cursor_blink = False
+        self.max_length = monitor.LONGEST
+        self._line = line
+        self._own = {
+            "enter": line.enter,
+            "escape": line.close_line,
+            "ctrl+c": line.close_line,
+            "tab": line.complete,
+            "up": line.older,
+            "down": line.newer,
+        }
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self._line.is_open and event.key not in self._own:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+        if self._line.is_open:
+            self._own[event.key]()
+        else:
+            self.app.simulate_key(event.key)  # it was on its way when the line was closed
 
 
 class Offers(Widget):
