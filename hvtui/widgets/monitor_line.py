@@ -59,7 +59,10 @@ class MonitorLine(Vertical):
         self.before: Widget | None = None
         """What gets the focus when it is closed."""
         self._field = Input(
-            placeholder="a command; tab completes, up has older ones", suggester=_Suggest(self), compact=True
+            placeholder="a command; tab completes, up has older ones",
+            suggester=_Suggest(self),
+            select_on_focus=False,
+            compact=True,
         )
         self._field.cursor_blink = False
         self._field.max_length = monitor.LONGEST
