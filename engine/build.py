@@ -23,7 +23,7 @@ from engine.console import Console
 from engine.cpu.core import CoreClient
 from engine.debug.breakpoints import Breakpoints
 from engine.debug.goals import Goals
-from engine.events import BootStage, EventRing
+from engine.events import KEPT_EVENTS, BootStage, EventRing
 from engine.hypervisor.ffa_proxy import FfaProxy
 from engine.hypervisor.ffa_secure import SecureClient
 from engine.hypervisor.hypervisor import Hypervisor
@@ -239,9 +239,12 @@ class _Builder:
         )
 
 
-def build(config: MachineConfig, *, digest: bool = False, event_capacity: int = 65536) -> System:
-    """Build and power on a machine. Raises ImageError or UnsupportedUnicornError."""
-    builder = _Builder(config, EventRing(event_capacity, digest))
+def build(config: MachineConfig, *, digest: bool = False, events: int = KEPT_EVENTS) -> System:
+    """Build and power on a machine that keeps its newest `events` events.
+
+    Raises ImageError or UnsupportedUnicornError.
+    """
+    builder = _Builder(config, EventRing(events, digest))
     for vmid, vm in enumerate(config.vms, start=1):
         builder.add_vm(vm, vmid)
     builder.attach_devices()

@@ -7,9 +7,9 @@ trace is reproducible to the instruction and a digest over it proves that two ru
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Final, cast
 
 import msgspec
 
@@ -181,18 +181,27 @@ class VmState(Event, frozen=True):
     detail: str
 
 
-HEAVIEST = 16 << 20
+KEPT_EVENTS: Final = 65_536
+"""As many as a machine keeps unless more are asked for."""
+HEAVIEST: Final = 16 << 20
 """Bytes of descriptors that the ring keeps."""
+_PIECE: Final = 4096
+"""Events that `newest` takes out at a time."""
 
 
 class EventRing:
     """The newest `capacity` events, numbered from 0 without gaps; optionally a digest over all.
 
     Events that carry a guest's data hold `heaviest` bytes together at most; the newest one is kept in any case.
+    Any of them is found at once by its number: the memory is a list whose places are used again from the first one on.
     """
 
-    def __init__(self, capacity: int = 65536, digest: bool = False, heaviest: int = HEAVIEST) -> None:
-        self._ring: deque[Event] = deque(maxlen=capacity)
+    def __init__(self, capacity: int = KEPT_EVENTS, digest: bool = False, heaviest: int = HEAVIEST) -> None:
+        self._capacity = capacity
+        self._slots: list[Event | None] = []
+        """Event n is in place n % capacity; None where it had to go before its time."""
+        self._floor = 0
+        """Every event before this one had to go."""
         self._heavy: deque[tuple[int, int]] = deque()
         """(number, bytes) of kept events that carry data."""
         self._weight = 0
@@ -206,8 +215,12 @@ class EventRing:
 
     def emit(self, event: Event, weight: int = 0) -> None:
         """Add an event; `weight` is how many bytes of a guest's data it carries."""
-        self._ring.append(event)
-        self.total += 1
+        total = self.total
+        if total < self._capacity:
+            self._slots.append(event)
+        else:
+            self._slots[total % self._capacity] = event
+        self.total = total + 1
         if self._hash is not None:
             self._hash.update(self._encode(event))
         if weight:
@@ -222,27 +235,42 @@ class EventRing:
         while self._heavy[0][0] < self.first or (self._weight > self._heaviest and len(self._heavy) > 1):
             number, gone = self._heavy.popleft()
             self._weight -= gone
-            while self.first <= number:
-                self._ring.popleft()
+            self._drop_through(number)
+
+    def _drop_through(self, number: int) -> None:
+        """Events up to this one go."""
+        for gone in range(self.first, number + 1):
+            self._slots[gone % self._capacity] = None
+        self._floor = max(self._floor, number + 1)
+
+    def between(self, start: int, end: int) -> list[Event]:
+        """Kept events numbered from `start` to before `end`, oldest first."""
+        start, end = max(start, self.first), min(end, self.total)
+        if start >= end:
+            return []
+        left, right = start % self._capacity, (end - 1) % self._capacity + 1
+        found = self._slots[left:right] if left < right else self._slots[left:] + self._slots[:right]
+        return cast("list[Event]", found)  # those that had to go are before `first`
 
     def newest(self, sequence: int) -> Iterator[Event]:
         """Events numbered `sequence` and later that are still kept, newest first."""
-        wanted = min(len(self._ring), max(0, self.total - sequence))
-        return itertools.islice(reversed(self._ring), wanted)
+        start = max(sequence, self.first)
+        for end in range(self.total, start, -_PIECE):
+            yield from reversed(self.between(max(start, end - _PIECE), end))
 
     def since(self, sequence: int) -> Iterator[Event]:
         """Events numbered `sequence` and later that are still kept, oldest first."""
-        return reversed(list(self.newest(sequence)))
+        return iter(self.between(sequence, self.total))
 
     def window(self, sequence: int, limit: int) -> tuple[int, list[Event]]:
         """(number of the first, events): the newest at most `limit` kept events numbered `sequence` or later."""
         start = max(sequence, self.first, self.total - limit)
-        return start, list(self.since(start))
+        return start, self.between(start, self.total)
 
     @property
     def first(self) -> int:
         """Sequence number of the oldest event still kept."""
-        return self.total - len(self._ring)
+        return max(self._floor, self.total - self._capacity)
 
     def hexdigest(self, *more: bytes) -> str:
         """SHA-256 over every event so far and the given final state; the ring must have been made with digest."""

@@ -19,6 +19,7 @@ from typing import TypeVar
 from engine.build import System, build
 from engine.control import Control, ControlError
 from engine.debug.goals import AnyGoal
+from engine.events import KEPT_EVENTS
 from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.machine_config import MachineConfig
 from engine.machine_requests import Requests
@@ -70,10 +71,12 @@ class _Pacer:
 class Machine(Requests):
     """A machine on its own daemon thread. All methods may be called from any other thread."""
 
-    def __init__(self, config: MachineConfig, *, pace: Pace = Pace.REAL, digest: bool = False) -> None:
-        """MachineError where it cannot be built, or a link to the host cannot be opened."""
+    def __init__(
+        self, config: MachineConfig, *, pace: Pace = Pace.REAL, digest: bool = False, events: int = KEPT_EVENTS
+    ) -> None:
+        """Keeps the newest `events` events. MachineError where it cannot be built, or a host link cannot be opened."""
         self.config = config
-        self._system: System = build(config, digest=digest)
+        self._system: System = build(config, digest=digest, events=events)
         self.control = Control(self._system)
         """Only for requests (`ask`) and, while no thread runs, for tests."""
         self.control.open_links()

@@ -21,6 +21,8 @@ from hvtui.palette import ActionCommands
 from hvtui.screens.board import BoardScreen
 from hvtui.settings import Settings
 
+TRACED_EVENTS = 1_000_000
+"""As many as the app keeps: a few minutes of busy guests, and some 170 MB."""
 _CLOSE_S = 0.1
 """How long to wait for the machine's thread when leaving; it ends with the process anyway."""
 
@@ -81,7 +83,7 @@ def run_app(
 
     With a script the machine stands still until that lets it run.
     """
-    machine = Machine(config, pace=pace)
+    machine = Machine(config, pace=pace, events=TRACED_EVENTS)
     app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed", settings, script)
     trouble: list[str] = []
     try:

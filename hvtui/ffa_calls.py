@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from dataclasses import dataclass
 
-from engine.events import EventRing, FfaAnswer, FfaCall
+from engine.events import KEPT_EVENTS, EventRing, FfaAnswer, FfaCall
 from engine.ffa import lines, named
 from engine.ffa.log import describe
 from engine.views import FfaTransactionView
@@ -129,11 +129,15 @@ class CallList:
 
 
 def newest_calls(ring: EventRing, start: int, endpoint: int | None, limit: int) -> FfaBatch:
-    """The newest at most `limit` calls from event `start` on that may concern an endpoint, with their answers."""
+    """The newest at most `limit` calls from event `start` on that may concern an endpoint, with their answers.
+
+    Looks at the newest 65,536 events only: guests wait meanwhile.
+    """
     answers: dict[tuple[str, int], tuple[int, FfaAnswer]] = {}
     found: list[tuple[int, FfaCall | FfaAnswer]] = []
-    room, gap = limit, ring.first > start
-    for number, event in zip(itertools.count(ring.total - 1, -1), ring.newest(start), strict=False):
+    oldest = max(ring.first, ring.total - KEPT_EVENTS)
+    room, gap = limit, oldest > start
+    for number, event in zip(itertools.count(ring.total - 1, -1), ring.newest(max(start, oldest)), strict=False):
         if isinstance(event, FfaAnswer):
             answers[event.vm, event.vcpu] = (number, event)
         elif isinstance(event, FfaCall):

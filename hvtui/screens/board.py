@@ -20,6 +20,7 @@ from hvtui.facts import first_facts, gather
 from hvtui.frame import Frame
 from hvtui.screens import room
 from hvtui.screens.console_actions import ConsoleActions
+from hvtui.screens.look_actions import LookActions
 from hvtui.screens.machine_actions import MachineActions
 from hvtui.screens.pane_actions import PaneActions
 from hvtui.screens.program_actions import ProgramActions
@@ -46,6 +47,7 @@ from hvtui.widgets.registers import Registers, Stops
 from hvtui.widgets.status import StatusLine
 from hvtui.widgets.table import Table
 from hvtui.widgets.titles import set_title
+from hvtui.widgets.trace import TracePage
 
 _NORMAL, _WIDE = 116, 160
 """Columns from which the layout changes."""
@@ -61,13 +63,14 @@ def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str
     pages: dict[str, Page] = {"cpu": CpuPage(), "memory": MemoryPage()}
     if config.has_ffa:
         pages["ffa"] = FfaPage(nanoseconds)
+    pages["trace"] = TracePage(config, nanoseconds)
     pages["interrupts"] = InterruptsPage()
     if any(vm.virtio.slots for vm in config.vms):
         pages["devices"] = DevicesPage()
     return pages
 
 
-class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, SessionActions):
+class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, ProgramActions, SessionActions):
     """Shows a machine and lets people hold it."""
 
     CSS_PATH = ["board.tcss", "pages.tcss", "look.tcss"]  # noqa: RUF012  # as Textual has it

@@ -98,6 +98,10 @@ class BoardBase(Screen[None]):
         """Follow the partition that a console belongs to."""
         raise NotImplementedError
 
+    def search_console(self, text: str | None) -> None:
+        """Look for a text in a console, or ask for one."""
+        raise NotImplementedError
+
     def show_pane(self, pane: Widget) -> None:
         """Focus a pane, wherever it is."""
         raise NotImplementedError

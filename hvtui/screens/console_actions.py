@@ -39,11 +39,7 @@ class ConsoleActions(BoardBase):
             self.show_pane(console)
             self.select_partition(console.vm_name)
 
-    def action_search(self, text: str | None = None) -> None:
-        self.search_console(text)
-
     def search_console(self, text: str | None) -> None:
-        """Look for a text, or ask for one."""
         console = self._current
         self.show_pane(console)
         console.open_search()

@@ -96,9 +96,6 @@ class PaneActions(BoardBase):
             self.set_class(pane is self.event_log, "-show-events")
         self.show_pane(pane)
 
-    def action_traffic(self) -> None:
-        self.event_log.traffic = not self.event_log.traffic
-
     def action_next_pane(self) -> None:
         self.focus_next()
 

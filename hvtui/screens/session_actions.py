@@ -9,6 +9,7 @@ from pathlib import Path
 from textual.worker import Worker
 
 from hvtui import monitor
+from hvtui.actions import Kind
 from hvtui.facts import register_names
 from hvtui.monitor import Command, Facts, MonitorError
 from hvtui.screens.board_base import BoardBase
@@ -50,12 +51,13 @@ class SessionActions(BoardBase):
             self.do(command)
 
     def do(self, command: Command) -> None:
-        """Do a command that has been read."""
+        """Do a command that has been read. Text that a line leaves out is none: only a key asks for it."""
         action = getattr(self, f"action_{command.action.name}")
-        given = len(command.values)
-        while given and command.values[given - 1] is None:
-            given -= 1
-        action(*command.values[:given])
+        pairs = zip(command.action.params, command.values, strict=True)
+        values = ["" if value is None and param.kind is Kind.TEXT else value for param, value in pairs]
+        while values and values[-1] is None:
+            values.pop()
+        action(*values)
 
     # --- scripts -------------------------------------------------------------------------------------
 

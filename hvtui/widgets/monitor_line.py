@@ -141,7 +141,10 @@ class _Field(Input):
 
     def __init__(self, line: MonitorLine) -> None:
         super().__init__(
-            placeholder="a command; tab completes, up has older ones", suggester=_Suggest(line), compact=True
+            placeholder="a command; tab completes, up has older ones",
+            suggester=_Suggest(line),
+            select_on_focus=False,
+            compact=True,
         )
         self.cursor_blink = False
         self.max_length = monitor.LONGEST

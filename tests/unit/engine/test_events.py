@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.events import Blocked, ConsoleOutput, Event, EventRing, FfaCall, FfaCost, Interrupt, Switch, Trap
+from engine.events import Blocked, ConsoleOutput, Event, EventRing, FfaCall, FfaCost, HostInput, Interrupt, Switch, Trap
 from engine.ffa.version import V1_1, V1_2
 
 
@@ -45,6 +47,18 @@ def test_a_window_numbers_its_first_event(count: int, capacity: int, sequence: i
 
 def test_a_window_beyond_the_end_is_empty_and_says_where_it_would_start() -> None:
     assert ring(5).window(9, 100) == (9, [])
+
+
+@given(st.integers(0, 40), st.integers(1, 15), st.integers(-3, 50), st.integers(-3, 50))
+def test_between_is_what_a_slice_of_a_list_would_give(count: int, capacity: int, start: int, end: int) -> None:
+    kept = list(range(count))[-capacity:]
+    assert cycles(ring(count, capacity).between(start, end)) == [n for n in kept if start <= n < end]
+
+
+def test_newest_goes_through_all_of_a_long_ring() -> None:
+    made = ring(25_000, 10_000)
+    assert cycles(list(made.newest(16_000))) == list(range(24_999, 15_999, -1))
+    assert cycles(list(made.newest(0))) == list(range(24_999, 14_999, -1))
 
 
 def test_events_cannot_be_changed() -> None:
@@ -121,6 +135,15 @@ class TestData:
         for n in range(4):
             made.emit(event(n), 50)
         assert cycles(list(made.since(0))) == [3]
+
+    def test_what_had_to_go_is_not_held_anywhere(self) -> None:
+        made = EventRing(100, heaviest=10)
+        big = HostInput(0, "vm0", -1, "frame", bytes(50), 0, 0)
+        held = sys.getrefcount(big)
+        made.emit(big, 50)
+        assert sys.getrefcount(big) == held + 1
+        made.emit(event(1), 50)
+        assert sys.getrefcount(big) == held
 
     def test_what_fell_out_of_the_ring_weighs_nothing(self) -> None:
         made = EventRing(3, heaviest=10)
