@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
@@ -17,6 +18,7 @@ from engine.machine_config import MachineConfig
 from hvtui import theme
 from hvtui.bindings import as_keymap
 from hvtui.captures import CaptureFile, capturing
+from hvtui.cast import Recorder, recording
 from hvtui.palette import ActionCommands
 from hvtui.screens.board import BoardScreen
 from hvtui.settings import Settings
@@ -35,10 +37,17 @@ class HvtuiApp(App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+p", "command_palette", show=False)]
 
     def __init__(
-        self, machine: Machine, pace: str = "real time", settings: Settings | None = None, script: Path | None = None
+        self,
+        machine: Machine,
+        pace: str = "real time",
+        settings: Settings | None = None,
+        script: Path | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         super().__init__()
         self._script = script
+        self.recorder = recorder
+        """Of this session, for the driver."""
         self.settings = settings or Settings()
         for each in theme.THEMES.values():
             self.register_theme(each)
@@ -64,6 +73,10 @@ class HvtuiApp(App[None], inherit_bindings=False):
             for widget in screen.walk_children(with_self=True):
                 widget.refresh()
 
+    def on_resize(self, event: events.Resize) -> None:
+        if self.recorder is not None:
+            self.recorder.resize(event.size.width, event.size.height)
+
     def on_mount(self) -> None:
         self.push_screen(self.board)
         if self._script is not None:
@@ -76,16 +89,20 @@ def run_app(
     pace: Pace = Pace.REAL,
     pcap: Sequence[CaptureFile] = (),
     script: Path | None = None,
+    record: Path | None = None,
 ) -> int:
-    """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built.
+    """Open a machine and stay until the user leaves; the exit code. MachineError when it cannot be built or recorded.
 
     With a script the machine stands still until that lets it run.
     """
     machine = Machine(config, pace=pace)
-    app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed", settings, script)
     trouble: list[str] = []
     try:
-        with capturing(machine.control.system.ports, pcap, trouble.append):
+        with (
+            capturing(machine.control.system.ports, pcap, trouble.append),
+            recording(record, f"hvtui {config.name}", trouble.append) as recorder,
+        ):
+            app = HvtuiApp(machine, "real time" if pace is Pace.REAL else "full speed", settings, script, recorder)
             try:
                 machine.start(running=script is None)
                 app.run()

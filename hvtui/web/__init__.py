@@ -1,0 +1,1 @@
+"""The app in a browser: one page, and a machine of its own for everybody who opens it."""
