@@ -179,9 +179,7 @@ def demo(name: str | None, headless: bool, digest: bool, record: str | None) -> 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @set_option
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port at 127.0.0.1; by default one that is free."
-)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="At 127.0.0.1; by default one that is free.")
 @click.option(
     "--visitors", type=click.IntRange(1, 1000), default=8, show_default=True, help="Pages, and so machines, at once."
 )

@@ -31,9 +31,8 @@ def save(config: MachineConfig, traceback: str, nanoseconds: int, when: datetime
     file = directory / f"{name}-{when:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     with file.open("x", encoding="utf-8") as stream:
         stream.write(f"hvtui {_version()}, Python {platform.python_version()}, {platform.platform()}\n")
-        stream.write(
-            f"{config.file.absolute()}, at {nanoseconds} ns of virtual time, {when.isoformat()}\n\n{traceback}"
-        )
+        stream.write(f"{config.file.absolute()}, at {nanoseconds} ns of virtual time, {when.isoformat()}\n\n")
+        stream.write(traceback)
     return file
 
 

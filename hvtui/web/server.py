@@ -59,9 +59,7 @@ class WebServer:
     async def _visit(self, request: web.Request) -> web.WebSocketResponse:
         """From the page's opening to its end."""
         try:
-            width, height = (
-                cells(request.query.get(name, default)) for name, default in (("width", 80), ("height", 24))
-            )
+            width, height = cells(request.query.get("width", 80)), cells(request.query.get("height", 24))
         except ValueError:
             raise web.HTTPBadRequest(text="hvtui: expected a size in cells\n") from None
         websocket = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, timeout=_CLOSE_S)
@@ -101,7 +99,7 @@ class WebServer:
 async def serving(
     arguments: Sequence[str], title: str, port: int = 0, visitors: int = VISITORS
 ) -> AsyncIterator[Guard]:
-    """Serve on 127.0.0.1 to the end of the block, by default at any port that is free. MachineError for one that is not.
+    """Serve on 127.0.0.1 to the end of the block, by default at any port that is free. MachineError for a taken one.
 
     At the end every page is closed, and every process has ended.
     """

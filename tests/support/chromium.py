@@ -18,9 +18,18 @@ import pytest
 _PROGRAM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(_PROGRAM is None, reason="chromium is not installed")
 _FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-port=0 --window-size=1280,800"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+    "--window-size=1280,800",
+)
 _PATIENCE_S = 60
 _SAID = "DevTools listening on "
 _COLOURS = """

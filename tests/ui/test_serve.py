@@ -49,12 +49,17 @@ SILENT = ECHO.replace('send(b"here")', 'send(b"x" * 2_000_000)')
 """Says more than a pipe holds, so that it has to be read."""
 
 
+def browser() -> aiohttp.ClientSession:
+    """A client that keeps cookies."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+
 @contextlib.asynccontextmanager
 async def visiting(program: str = ECHO, visitors: int = 2) -> AsyncIterator[tuple[Guard, aiohttp.ClientSession]]:
-    """A server whose pages run a small program, and a client without cookies of its own accord."""
-    async with serving([sys.executable, "-c", program], "a <title>", visitors=visitors) as guard:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
-            yield guard, client
+    """A server whose pages run a small program, and a client."""
+    command = [sys.executable, "-c", program]
+    async with serving(command, "a <title>", visitors=visitors) as guard, browser() as client:
+        yield guard, client
 
 
 def at(guard: Guard, path: str) -> str:
@@ -232,7 +237,7 @@ def children(pid: int, word: str) -> list[str]:
 async def test_serve_prints_an_address_and_ends_all_on_a_signal(end: signal.Signals) -> None:
     async with command(str(MACHINE), "--set", "machine.name=renamed") as (process, url):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{40,}", url)
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        async with browser() as client:
             assert "<title>hvtui renamed</title>" in await (await client.get(url)).text()
             parts = urlsplit(url)
             async with client.ws_connect(f"http://{parts.netloc}/ws?width=80&height=24") as websocket:
