@@ -33,7 +33,7 @@ class QuickDriver(LinuxDriver):
         """Take the terminal."""
         if self._recorder is not None:
             self._recorder.resize(*self._get_terminal_size())
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def write(self, data: str) -> None:
         """Send something to the terminal."""

@@ -24,6 +24,7 @@ from hvtui.screens.machine_actions import MachineActions
 from hvtui.screens.pane_actions import PaneActions
 from hvtui.screens.program_actions import ProgramActions
 from hvtui.screens.session_actions import SessionActions
+from hvtui.screens.troubles import Troubles
 from hvtui.settings import Settings
 from hvtui.text import shorten
 from hvtui.widgets.caption import Caption
@@ -62,7 +63,7 @@ def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str
     return pages
 
 
-class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, SessionActions):
+class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, SessionActions, Troubles):
     """Shows a machine and lets people hold it."""
 
     CSS_PATH = ["board.tcss", "pages.tcss"]  # noqa: RUF012  # as Textual has it
@@ -109,6 +110,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
         self.select(*self.bridge.selected)
         self.run_worker(self.bridge.run(), name="bridge", exit_on_error=False)
         self.run_worker(self._learn(), name="facts", exit_on_error=False)
+        self.watch_file()
 
     async def _learn(self) -> None:
         self.known = await self.bridge.request(lambda machine: machine.ask(gather))
@@ -135,7 +137,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
         if frame.registers is not None:
             self._show_registers(frame)
         if frame.failure and (before is None or not before.failure):
-            self.complain(f"the engine failed: {frame.view.detail}. Its state can still be read; d tells more.")
+            self.engine_failed(frame)
 
     def _show_view(self, frame: Frame, before: MachineView | None) -> None:
         self.status.mips = frame.mips

@@ -18,6 +18,14 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "close", "Close", show=False)]
 
+    def on_resize(self) -> None:
+        # Where it is small, what has the focus may be where one would have to scroll to.
+        self.call_after_refresh(self._show_focused)
+
+    def _show_focused(self) -> None:
+        if self.focused is not None:
+            self.focused.scroll_visible(animate=False)
+
     def action_close(self) -> None:
         self.dismiss(None)
 
