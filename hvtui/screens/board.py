@@ -136,7 +136,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, ProgramActions, S
             self.page.show(frame)
         if frame.registers is not None:
             self._show_registers(frame)
-        if frame.failure and (before is None or not before.failure):
+        if frame.view.state is RunState.FAILED and (before is None or before.view.state is not RunState.FAILED):
             self.engine_failed(frame)
 
     def _show_view(self, frame: Frame, before: MachineView | None) -> None:

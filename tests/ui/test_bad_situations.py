@@ -101,6 +101,7 @@ async def test_a_failed_engine_leaves_its_traceback_and_its_state(
         text = file.read_text()
         assert "ZeroDivisionError: no such luck" in text
         assert "ffa.toml, at 2" in text
+        assert toasts(app).startswith("the engine failed: ZeroDivisionError: no such luck. Its state can still be read")
         assert f"its traceback is in {file}" in toasts(app)
         await browse(app, pilot)
         await press(pilot, "space")
@@ -271,6 +272,14 @@ async def test_a_tiny_terminal_tells_of_crashes(tmp_path: Path) -> None:
     async with running(machine, TINY, notifications=True) as (app, pilot):
         await until(pilot, lambda: "bad crashed" in shown(app))
         assert "paused" in shown(app)
+
+
+async def test_a_notice_is_shown_to_its_end() -> None:
+    """Whatever its words are: Textual would measure and draw it in different widths."""
+    async with running(still(), (80, 24), notifications=True) as (app, pilot):
+        for length in range(36, 48):
+            app.board.complain(f"{'a' * length} {'b' * 14} {'c' * length} END")
+            await until(pilot, lambda length=length: "END" in shown(app) and "c" * length in shown(app))  # type: ignore[misc]
 
 
 # --- output ------------------------------------------------------------------------------------------------
