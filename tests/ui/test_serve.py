@@ -291,3 +291,22 @@ async def test_a_browser_shows_a_machine_and_holds_it(tmp_path: Path) -> None:
         assert children(os.getpid(), "served")
         assert await tab.colours(tmp_path / "page.png") > 20
         await tab.until(lambda: not children(os.getpid(), "served"), "the machine ends with its page")
+
+
+@needs_chromium
+async def test_a_machine_that_was_left_can_be_started_again(tmp_path: Path) -> None:
+    async with serving(APP, "hvtui two-vms") as guard, browsing(tmp_path / "profile") as tab:
+        await tab.open(guard.url)
+        await tab.until(lambda: b"running" in tab.received and "I tick every" in seen(tab), "the machine")
+        (first,) = children(os.getpid(), "served")
+        await tab.type("q")
+        await tab.until(lambda: "Quit hvtui?" in seen(tab), "the question")
+        await tab.type("y")
+        async with asyncio.timeout(60):
+            while not await tab.evaluate("document.querySelector('#ended').offsetHeight"):
+                await asyncio.sleep(0.05)
+        await tab.until(lambda: not children(os.getpid(), "served"), "the app has ended")
+        tab.received.clear()
+        await tab.evaluate("document.querySelector('#ended a').click()")
+        await tab.until(lambda: "I tick every" in seen(tab), "another machine")
+        assert children(os.getpid(), "served") != [first]
