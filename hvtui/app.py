@@ -21,13 +21,11 @@ from hvtui.captures import CaptureFile, capturing
 from hvtui.cast import Recorder, recording
 from hvtui.palette import ActionCommands
 from hvtui.screens.board import BoardScreen
+from hvtui.screens.modal import NARROW, TINY
 from hvtui.settings import Settings
 
 _CLOSE_S = 0.1
 """How long to wait for the machine's thread when leaving; it ends with the process anyway."""
-
-_NARROW, _TINY = 44, 14
-"""Columns and lines below which dialogs do without ornaments."""
 
 
 class HvtuiApp(App[None], inherit_bindings=False):
@@ -36,8 +34,8 @@ class HvtuiApp(App[None], inherit_bindings=False):
     TITLE = "hvtui"
     CSS_PATH = "app.tcss"
     # Of dialogs and the palette; the main screen has its own.
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NARROW, "-normal")]  # noqa: RUF012  # as Textual has it
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (_TINY, "-short")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-normal")]  # noqa: RUF012  # as Textual has it
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (TINY, "-short")]  # noqa: RUF012
     COMMANDS = {ActionCommands}  # noqa: RUF012  # as Textual has it
     # Not a priority binding, as the one Textual would add: a guest's shell uses ctrl+p.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+p", "command_palette", show=False)]

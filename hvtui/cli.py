@@ -22,6 +22,7 @@ from hvtui import steps as step_words
 from hvtui.captures import CaptureFile
 from hvtui.fip import fip
 from hvtui.steps import Step, StepError
+from hvtui.web import VISITORS
 
 if TYPE_CHECKING:
     from engine.images.cached import Manifest
@@ -181,7 +182,11 @@ def demo(name: str | None, headless: bool, digest: bool, record: str | None) -> 
 @set_option
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="At 127.0.0.1; by default one that is free.")
 @click.option(
-    "--visitors", type=click.IntRange(1, 1000), default=8, show_default=True, help="Pages, and so machines, at once."
+    "--visitors",
+    type=click.IntRange(1, 1000),
+    default=VISITORS,
+    show_default=True,
+    help="Pages, and so machines, at once.",
 )
 def serve(file: Path | None, overrides: tuple[str, ...], port: int, visitors: int) -> None:
     """Show a machine in a browser on this computer.

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from hvtui.actions import Action, Scope
 from hvtui.keymap import Keymap
-from hvtui.screens.modal import Dialog
+from hvtui.screens.modal import NARROW, Dialog
 from hvtui.theme import Ink
 
 _CONSOLE = (
@@ -25,8 +25,6 @@ _CONSOLE = (
     ("mouse", "Dragging selects and copies; a double click takes a word, a third one the line."),
 )
 _KEYS = 14
-_NARROW = 44
-"""Columns below which keys stand above what they do."""
 
 
 class Help(Dialog[None]):
@@ -43,7 +41,7 @@ class Help(Dialog[None]):
         with VerticalScroll(classes="box large") as box:
             box.border_title = "Keys"
             box.border_subtitle = "arrows scroll · escape closes"
-            narrow = self.app.size.width < _NARROW
+            narrow = self.app.size.width < NARROW
             for scope in Scope:
                 chosen = [action for action in self._actions if action.scope is scope]
                 if chosen:

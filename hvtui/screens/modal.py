@@ -11,6 +11,9 @@ from textual.widgets import Input, Label
 
 Result = TypeVar("Result")
 
+NARROW, TINY = 44, 14
+"""Columns and lines below which dialogs do without ornaments."""
+
 
 class Dialog(ModalScreen[Result], Generic[Result]):
     """Closes with None on Escape or Ctrl-C."""

@@ -15,11 +15,10 @@ import textual_serve
 from aiohttp import WSCloseCode, web
 
 from engine.errors import MachineError
+from hvtui.web import VISITORS
 from hvtui.web.guard import ADDRESS, Guard, protect
 from hvtui.web.visitor import GRACE_S, Visitor, cells
 
-VISITORS = 8
-"""Machines at once, by default."""
 _STATIC = Path(textual_serve.__file__).parent / "static"
 """xterm.js and a font: all that the page needs besides its own files."""
 _FILES = Path(__file__).parent / "page"
@@ -69,7 +68,9 @@ class WebServer:
             if await self._has_place():
                 await self._serve(websocket, width, height)
             else:
-                await websocket.send_bytes(f"{self._most} machines run already: close another page first.\r\n".encode())
+                await websocket.send_bytes(
+                    f"No place for another machine (the most is {self._most}): close another page first.\r\n".encode()
+                )
                 await websocket.close(code=WSCloseCode.TRY_AGAIN_LATER)
         finally:
             self._websockets.discard(websocket)
