@@ -274,13 +274,14 @@ class Machine(Requests):
             self._state, self._detail = RunState.PAUSED, "reset"
 
     def _loop(self) -> None:
+        """Whatever an error ends, the thread goes on to answer: what there is can still be looked at."""
         while not self._closing.is_set():
             self._hypervisor.stop_requested = False
             self._serve(block=self._state is not RunState.RUNNING)
-            self._settle_wait()
+            self._guard(self._settle_wait)
             if self._state is RunState.RUNNING and not self._closing.is_set():
-                self._run_guarded()
-                self._settle_wait()
+                self._guard(self._run)
+                self._guard(self._settle_wait)
             if self._state is not RunState.RUNNING:
                 self._tell_held()
 
@@ -300,12 +301,14 @@ class Machine(Requests):
         except queue.Empty:
             return
 
-    def _run_guarded(self) -> None:
+    def _guard(self, work: Callable[[], None]) -> None:
         try:
-            self._run()
+            work()
         except Exception as error:
-            self.failure = traceback.format_exc()
-            self._state, self._detail = RunState.FAILED, f"{type(error).__name__}: {error}"
+            if not self.failure:
+                self.failure = traceback.format_exc()
+                self._detail = f"{type(error).__name__}: {error}"
+            self._state = RunState.FAILED
 
     def _run(self) -> None:
         """Run guests for a while: until the wall clock is reached, or a request comes."""

@@ -17,11 +17,12 @@ import click
 from engine import config, machine_file, paths
 from engine.errors import MachineError
 from engine.machine_config import MachineConfig
-from hvtui import captures
+from hvtui import captures, cast
 from hvtui import steps as step_words
 from hvtui.captures import CaptureFile
 from hvtui.fip import fip
 from hvtui.steps import Step, StepError
+from hvtui.web import VISITORS
 
 if TYPE_CHECKING:
     from engine.images.cached import Manifest
@@ -64,6 +65,13 @@ class _SteppedCommand(click.Command):
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the machine: board.cores=4, vm0.image=PATH."
 )
+record_option = click.option(
+    "--record",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE.cast]",
+    help="Record the app as asciicast v2; without a name, to NAME-DATE-TIME.cast here.",
+)
 file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -79,11 +87,12 @@ def cli() -> None:
 @cli.command("open", hidden=True)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @set_option
-def open_machine(file: Path | None, overrides: tuple[str, ...]) -> int:
+@record_option
+def open_machine(file: Path | None, overrides: tuple[str, ...], record: str | None) -> int:
     """Open a machine in the app."""
     machine = config.load(file or paths.default_machine(), overrides)
-    if _on_terminal():
-        return _app(machine)
+    if _shows_app(record):
+        return _app(machine, record=record)
     return _headless(machine, [], timeout=GLANCE_SECONDS, digest=False, as_json=False, pace="max")
 
 
@@ -112,6 +121,7 @@ def open_machine(file: Path | None, overrides: tuple[str, ...]) -> int:
     help="Do the monitor lines of a file; see :help source.",
 )
 @click.option("--pcap", multiple=True, metavar="[PORT:]FILE", help="Capture frames at a port (default: all) as pcapng.")
+@record_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -127,6 +137,7 @@ def run(
     pace: Pace | None,
     script: Path | None,
     pcap: tuple[str, ...],
+    record: str | None,
 ) -> int:
     """Run a machine, in the app or headless.
 
@@ -138,8 +149,8 @@ def run(
     steps = _ordered_steps(machine, ctx.meta[_META_ORDER], expect, send)
     files = [captures.parse(text) for text in pcap]
     headless = headless or bool(steps or digest or as_json or timeout or pace)
-    if not headless and _on_terminal():
-        return _app(machine, files, script)
+    if _shows_app(record, headless):
+        return _app(machine, files, script, record)
     timeout = timeout or DEFAULT_SECONDS
     if script is not None:
         return _session(machine, script, timeout=timeout, digest=digest, pace=pace or "max", pcap=files)
@@ -150,7 +161,8 @@ def run(
 @click.argument("name", required=False)
 @click.option("--headless", is_flag=True, help="No app: consoles and what is said go to stdout, at full speed.")
 @click.option("--digest", is_flag=True, help="Print a SHA-256 over the whole trace and the final registers.")
-def demo(name: str | None, headless: bool, digest: bool) -> int:
+@record_option
+def demo(name: str | None, headless: bool, digest: bool, record: str | None) -> int:
     """Show a narrated demo; without a name, list them."""
     from hvtui import demos
 
@@ -160,9 +172,42 @@ def demo(name: str | None, headless: bool, digest: bool) -> int:
         return EXIT_OK
     chosen = demos.find(name)
     machine = config.load(chosen.machine, ())
-    if _on_terminal() and not (headless or digest):
-        return _app(machine, script=chosen.script)
+    if _shows_app(record, headless or digest):
+        return _app(machine, script=chosen.script, record=record)
     return _session(machine, chosen.script, timeout=DEFAULT_SECONDS, digest=digest, pace="max")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@set_option
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="At 127.0.0.1; by default one that is free.")
+@click.option(
+    "--visitors",
+    type=click.IntRange(1, 1000),
+    default=VISITORS,
+    show_default=True,
+    help="Pages, and so machines, at once.",
+)
+def serve(file: Path | None, overrides: tuple[str, ...], port: int, visitors: int) -> None:
+    """Show a machine in a browser on this computer.
+
+    Prints the address to open. Every page that is opened has a machine of its own, until it is closed; Ctrl-C ends all.
+    """
+    from hvtui.web import server
+
+    chosen = file or paths.default_machine()
+    machine = config.load(chosen, overrides)
+    given = [word for each in overrides for word in ("--set", each)]
+    command = [sys.executable, "-m", "hvtui", "served", *given, "--", str(chosen)]
+    server.serve(command, f"hvtui {machine.name}", port, visitors, click.echo)
+
+
+@cli.command(hidden=True)
+@file_argument
+@set_option
+def served(file: Path, overrides: tuple[str, ...]) -> int:
+    """What `serve` starts for a page: the app, whose terminal is the page."""
+    return _app(config.load(file, overrides))
 
 
 @cli.command()
@@ -281,12 +326,26 @@ def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def _app(machine: MachineConfig, pcap: Sequence[CaptureFile] = (), script: Path | None = None) -> int:
+def _shows_app(record: str | None, headless: bool = False) -> bool:
+    """Whether there is an app, which a recording needs."""
+    shown = not headless and _on_terminal()
+    if record is not None and not shown:
+        raise click.UsageError("expected a terminal and no headless run: --record records the app")
+    return shown
+
+
+def _app(
+    machine: MachineConfig,
+    pcap: Sequence[CaptureFile] = (),
+    script: Path | None = None,
+    record: str | None = None,
+) -> int:
     # Here, because a headless run has no use for Textual and starts faster without.
     from hvtui import settings
     from hvtui.app import run_app
 
-    return run_app(machine, settings.load(settings.path()), pcap=pcap, script=script) or EXIT_OK
+    file = None if record is None else cast.parse(record) if record else cast.name(machine.name)
+    return run_app(machine, settings.load(settings.path()), pcap=pcap, script=script, record=file) or EXIT_OK
 
 
 def _headless(

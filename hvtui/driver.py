@@ -1,6 +1,6 @@
-"""Textual's terminal driver, but leaving at once.
+"""Textual's terminal driver, but leaving at once, and with a recorder beside it where one is wanted.
 
-Its input thread looks for the end every 100 ms, and once more after that; here a pipe tells it.
+Textual's input thread looks for the end every 100 ms, and once more after that; here a pipe tells it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import select
 from typing import Any
 
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+from hvtui.cast import Recorder
 
 _TICK_S = 0.1
 """A lone Escape is told apart from the start of a sequence after about this long."""
@@ -20,9 +23,23 @@ _TICK_S = 0.1
 class QuickDriver(LinuxDriver):
     """Ends its input thread without a wait."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._recorder: Recorder | None = getattr(app, "recorder", None)
+        """Gets what the terminal gets."""
         self._end_read, self._end_write = os.pipe()
+
+    def start_application_mode(self) -> None:
+        """Take the terminal."""
+        if self._recorder is not None:
+            self._recorder.resize(*self._get_terminal_size())
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def write(self, data: str) -> None:
+        """Send something to the terminal."""
+        super().write(data)
+        if self._recorder is not None:
+            self._recorder.output(data)
 
     def run_input_thread(self) -> None:
         """Turn terminal input into events until told to end."""

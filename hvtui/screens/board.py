@@ -25,6 +25,7 @@ from hvtui.screens.machine_actions import MachineActions
 from hvtui.screens.pane_actions import PaneActions
 from hvtui.screens.program_actions import ProgramActions
 from hvtui.screens.session_actions import SessionActions
+from hvtui.screens.troubles import Troubles
 from hvtui.settings import Settings
 from hvtui.text import shorten
 from hvtui.widgets.caption import Caption
@@ -70,7 +71,7 @@ def _pages(config: MachineConfig, nanoseconds: Callable[[int], int]) -> dict[str
     return pages
 
 
-class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, ProgramActions, SessionActions):
+class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, ProgramActions, SessionActions, Troubles):
     """Shows a machine and lets people hold it."""
 
     CSS_PATH = ["board.tcss", "pages.tcss", "look.tcss"]  # noqa: RUF012  # as Textual has it
@@ -119,6 +120,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, Prog
         self.select(*self.bridge.selected)
         self.run_worker(self.bridge.run(), name="bridge", exit_on_error=False)
         self.run_worker(self._learn(), name="facts", exit_on_error=False)
+        self.watch_file()
 
     async def _learn(self) -> None:
         self.known = await self.bridge.request(lambda machine: machine.ask(gather))
@@ -144,8 +146,8 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, Prog
             self.page.show(frame)
         if frame.registers is not None:
             self._show_registers(frame)
-        if frame.failure and (before is None or not before.failure):
-            self.complain(f"the engine failed: {frame.view.detail}. Its state can still be read; d tells more.")
+        if frame.view.state is RunState.FAILED and (before is None or before.view.state is not RunState.FAILED):
+            self.engine_failed(frame)
 
     def _show_view(self, frame: Frame, before: MachineView | None) -> None:
         self.status.mips = frame.mips

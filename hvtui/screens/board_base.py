@@ -48,6 +48,8 @@ class BoardBase(Screen[None]):
     status: StatusLine
     monitor_line: MonitorLine
     caption: Caption
+    report: str
+    """Where the traceback of an engine that failed is, else ""."""
     known: Facts
     """What does not change of the machine."""
 

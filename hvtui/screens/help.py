@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from rich.table import Table
@@ -13,7 +14,7 @@ from textual.widgets import Static
 
 from hvtui.actions import Action, Scope
 from hvtui.keymap import Keymap
-from hvtui.screens.modal import Dialog
+from hvtui.screens.modal import NARROW, Dialog
 from hvtui.theme import Ink
 
 _CONSOLE = (
@@ -40,19 +41,18 @@ class Help(Dialog[None]):
         with VerticalScroll(classes="box large") as box:
             box.border_title = "Keys"
             box.border_subtitle = "arrows scroll · escape closes"
+            narrow = self.app.size.width < NARROW
             for scope in Scope:
-                if any(action.scope is scope for action in self._actions):
-                    yield Static(_section(scope, self._actions, self._keymap), classes="section")
+                chosen = [action for action in self._actions if action.scope is scope]
+                if chosen:
+                    yield Static(_page(scope.value, _section(chosen, self._keymap), narrow), classes="section")
             if len(self._actions) > 1:
-                yield Static(_consoles(), classes="section")
+                yield Static(_page("Consoles", _consoles(), narrow), classes="section")
 
 
-def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Table:
-    page = _page(scope.value)
+def _section(actions: list[Action], keymap: Keymap) -> Iterator[tuple[Text, Text]]:
     for action in actions:
-        if action.scope is scope:
-            page.add_row(Text(keymap.label(action), Ink.KEY), _words(action))
-    return page
+        yield Text(keymap.label(action), Ink.KEY), _words(action)
 
 
 def _words(action: Action) -> Text:
@@ -65,16 +65,23 @@ def _words(action: Action) -> Text:
     return words
 
 
-def _consoles() -> Table:
-    page = _page("Consoles")
+def _consoles() -> Iterator[tuple[Text, Text]]:
     for keys, text in _CONSOLE:
-        page.add_row(Text(keys, Ink.KEY), Text(text, Ink.TEXT))
-    return page
+        yield Text(keys, Ink.KEY), Text(text, Ink.TEXT)
 
 
-def _page(title: str) -> Table:
+def _page(title: str, rows: Iterable[tuple[Text, Text]], narrow: bool) -> Table:
+    """Keys beside what they do, or above it."""
     page = Table.grid(padding=(0, 1))
+    heading = Text(title, Ink.HEADING)
+    if narrow:
+        page.add_row(heading)
+        for row in rows:
+            page.add_row(Text("\n").join(row))
+        return page
     page.add_column(width=_KEYS)
     page.add_column()
-    page.add_row(Text(title, Ink.HEADING), "")
+    page.add_row(heading, "")
+    for row in rows:
+        page.add_row(*row)
     return page

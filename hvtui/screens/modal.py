@@ -11,12 +11,23 @@ from textual.widgets import Input, Label
 
 Result = TypeVar("Result")
 
+NARROW, TINY = 44, 14
+"""Columns and lines below which dialogs do without ornaments."""
+
 
 class Dialog(ModalScreen[Result], Generic[Result]):
     """Closes with None on Escape or Ctrl-C."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "close", "Close", show=False)]
+
+    def on_resize(self) -> None:
+        # Where it is small, what has the focus may be where one would have to scroll to.
+        self.call_after_refresh(self._show_focused)
+
+    def _show_focused(self) -> None:
+        if self.focused is not None:
+            self.focused.scroll_visible(animate=False)
 
     def action_close(self) -> None:
         self.dismiss(None)

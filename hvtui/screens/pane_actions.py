@@ -42,6 +42,7 @@ class PaneActions(BoardBase):
             self._open(page)
         elif self.has_class("-maximised"):
             self._give_all(pane)
+        self.call_after_refresh(self._bring_up, pane)
         self.call_after_refresh(self._focus, pane)
         self.call_after_refresh(self.laid_out)
 
@@ -51,6 +52,13 @@ class PaneActions(BoardBase):
             self.monitor_line.before = pane
         else:
             self.set_focus(pane)
+
+    def _bring_up(self, pane: Widget) -> None:
+        """Where there is room for one pane only, it is the one that was asked for."""
+        if self.has_class("-tiny") and not all(
+            each.display for each in (pane, *pane.ancestors) if each is not self.app
+        ):
+            self._give_all(pane)
 
     def _open(self, page: Page | None) -> None:
         """Show a page instead of the board, or the board."""

@@ -23,7 +23,7 @@ class ProgramActions(BoardBase):
         lines = [f"{view.name}: {view.state.value}, {view.detail or 'nothing stops it'}"]
         lines += [f"{vm.name}: {vm.state.value} {vm.detail}".rstrip() for vm in view.vms]
         if self.frame.failure:
-            lines += ["", self.frame.failure]
+            lines += ["", f"The engine failed; {self.report}", "", self.frame.failure]
         self.app.push_screen(Details(f"{view.name} is {view.state.value}", "\n".join(lines)))
 
     def action_help(self, command: str | None = None) -> None:

@@ -60,7 +60,9 @@ class StatusLine(Widget):
             return text.line([], self.size.width, Ink.BAR)
         left = self._left(self.view)
         if self.notice:
-            return text.line([left[0], (f" {self.notice}", self._notice_style)], self.size.width, Ink.BAR)
+            notice = (f" {self.notice}", self._notice_style)
+            beside = _width([left[0], notice]) <= self.size.width
+            return text.line([left[0], notice] if beside else [notice], self.size.width, Ink.BAR)
         return text.line([*left, *self._right(self.size.width - _width(left))], self.size.width, Ink.BAR)
 
     def _left(self, view: MachineView) -> list[tuple[str, Style]]:

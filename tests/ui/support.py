@@ -90,11 +90,13 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 
 
 @contextlib.asynccontextmanager
-async def running(machine: Machine, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[HvtuiApp, Pilot[None]]]:
-    """An app on a machine, at rest; closes both."""
+async def running(
+    machine: Machine, size: tuple[int, int] = (120, 40), notifications: bool = False
+) -> AsyncIterator[tuple[HvtuiApp, Pilot[None]]]:
+    """An app on a machine, at rest; closes both. Notices that cover others are shown where they are asked for."""
     app = HvtuiApp(machine)
     try:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notifications) as pilot:
             await settle(pilot)
             yield app, pilot
     finally:
