@@ -11,6 +11,11 @@ from textual.strip import Strip
 class LinesPane(ScrollView, can_focus=True):
     """Subclasses say how many lines there are (`set_line_count`) and draw one (`draw_line`)."""
 
+    # What is laid out by width would otherwise be laid out for another one, once there is more than fits.
+    DEFAULT_CSS = """
+    LinesPane { scrollbar-gutter: stable; }
+    """
+
     def draw_line(self, number: int, width: int) -> Strip:
         """Line `number`, from 0, in `width` columns."""
         raise NotImplementedError
