@@ -29,7 +29,7 @@ class Kind(enum.Enum):
     VCPU = "a vCPU, like vm0/1"
     CONSOLE = "a console"
     PORT = "a port of a network"
-    PLACE = "an address or a symbol"
+    PLACE = "an address: a number, symbol or register, or a sum of such"
     GOAL = "trap, ffa, interrupt, world, a virtual time or a place"
     REGISTER = "a register"
     ACCESS = "r, w or rw"

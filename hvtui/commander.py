@@ -97,7 +97,7 @@ class Commander:
         try:
             moment = parse_time(goal, await self._now())
         except TimeError:
-            await done(self.machine.run_to_address(self._selected()[0], goal))
+            await done(self.machine.run_to_address(self._selected()[0], await self._evaluate(goal)))
         except ValueError as error:
             raise ControlError(str(error)) from None
         else:
@@ -201,14 +201,15 @@ class Commander:
 
     async def do_break(self, place: str, condition: str | None = None) -> str:
         vm = self._selected()[0]
-        made = await done(self.machine.add_breakpoint(vm, place, condition or ""))
+        made = await done(self.machine.add_breakpoint(vm, await self._evaluate(place), condition or ""))
         return f"breakpoint {made.number}: {vm} will be held at {place}{_if(condition)}"
 
     async def do_watch(
         self, place: str, size: int | None = None, access: str | None = None, condition: str | None = None
     ) -> str:
         vm = self._selected()[0]
-        space, address = ("pa", place.removeprefix(_PHYSICAL)) if place.startswith(_PHYSICAL) else ("va", place)
+        space = "pa" if place.startswith(_PHYSICAL) else "va"
+        address = await self._evaluate(place.removeprefix(_PHYSICAL))
         made = await done(
             self.machine.add_watchpoint(vm, address, size or _WORD_BYTES, access or "w", space, condition or "")
         )

@@ -271,7 +271,7 @@ _OFFERS: dict[Kind, Callable[[Facts], Sequence[str]]] = {
     Kind.CONSOLE: lambda facts: facts.consoles,
     Kind.PORT: lambda facts: facts.ports,
     Kind.INTID: lambda _: [str(intid) for intid in intids.choices()],
-    Kind.PLACE: _symbols,
+    Kind.PLACE: lambda facts: [*_symbols(facts), *facts.registers],
     Kind.GOAL: lambda facts: [*GOAL_WORDS, *_symbols(facts)],
     Kind.REGISTER: lambda facts: facts.registers,
     Kind.EXPRESSION: lambda facts: [*facts.registers, *_symbols(facts)],

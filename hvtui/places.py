@@ -86,6 +86,13 @@ def seen_in(control: Control, vm: str, vcpu: int, spot: Spot, space: str) -> Spo
     return Spot(space, spot.address if address is None else address)
 
 
+def intermediate(found: TranslationView) -> int | None:
+    """The IPA that stage 1 leads to, even if the access is forbidden there."""
+    if found.ipa is not None or found.stage1 is None:
+        return found.ipa
+    return found.stage1.output
+
+
 def physical(found: TranslationView) -> int | None:
     """Where the memory is, even if the access is forbidden there."""
     if found.physical is not None or found.stage2 is None:

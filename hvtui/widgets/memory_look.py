@@ -100,10 +100,10 @@ class MemoryLook:
             found = self._translate(control, spot)
         except MachineError as error:
             return _Walk(None, str(error), None, None)
-        physical = places.physical(found)
-        if physical is None and found.ipa is not None:
-            physical = _physical(whole, found.ipa)
-        return _Walk(found, "", found.ipa, physical)
+        ipa, physical = places.intermediate(found), places.physical(found)
+        if physical is None and ipa is not None:
+            physical = _physical(whole, ipa)
+        return _Walk(found, "", ipa, physical)
 
     def _translate(self, control: Control, spot: Spot) -> TranslationView:
         return inspect.translation(control, self.vm, self.vcpu, spot.address, spot.space, self.access)

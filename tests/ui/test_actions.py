@@ -313,7 +313,7 @@ async def test_b_refuses_what_is_no_place() -> None:
         await press(pilot, "b")
         await pilot.press(*"nowhere", "enter")
         await settle(pilot)
-        assert "expected an address, or a symbol of vm0 (got 'nowhere')" in app.board.status.notice
+        assert "expected a register, or a symbol of vm0 (got 'nowhere')" in app.board.status.notice
 
 
 async def test_no_key_of_an_action_is_taken_by_the_tables() -> None:

@@ -80,7 +80,7 @@ async def test_until_takes_a_place_a_time_or_a_kind_of_event() -> None:
         assert view(app).detail == "the time has come"
         await obey(app, pilot, "until trap")
         assert view(app).detail.startswith("trap:")
-        assert "expected an address, or a symbol of vm0" in await obey(app, pilot, "until nowhere")
+        assert "expected a register, or a symbol of vm0" in await obey(app, pilot, "until nowhere")
 
 
 async def test_nothing_runs_on_a_machine_that_is_off() -> None:

@@ -414,7 +414,7 @@ async def test_all_about_an_endpoint_and_its_notifications(tmp_path: Path) -> No
     async with running(ffa_machine(tmp_path, retrieved)) as (app, pilot):
         await press(pilot, "4", "tab", "tab", "tab")
         told = details(app)
-        assert told[:3] == ["endpoint   1 (vm0)", "uuid       841ec90e-03a9-5e69-b14f-d7caba4e3", "           40f"]
+        assert told[:3] == ["endpoint   1 (vm0)", "uuid       841ec90e-03a9-5e69-b14f-d7caba4e", "           340f"]
         assert "version    1.2" in told
         assert "RX         0x48101000 pages 1" in told
         assert "RX is      free" in told

@@ -69,7 +69,7 @@ def test_the_first_five_minutes(tmp_path: Path, size: tuple[int, int]) -> None:
             assert pc(shown) == before + 4
 
         # Look at the page's stage-2 entry from both sides.
-        command(app, "wait-event ffa sp_hello.*MEM_RETRIEVE_REQ", "paused .*MEM_RETRIEVE_REQ")
+        command(app, "wait-event ffa sp_hello.*MEM_RETRIEVE_REQ", "sp_hello.* MEM_RETRIEVE_REQ")
         app.press("4")
         app.wait_for(r"share +1 → 0x8001 .*retrieved")
         command(app, "select vm0", "retrieved")
