@@ -177,11 +177,13 @@ class SearchableView(CopyableView):
     @on(SearchBar.Wanted)
     def _other_text(self, event: SearchBar.Wanted) -> None:
         event.stop()
-        if self.bar is not None:
-            self._want(self.bar.text)
+        if self.bar is None:
+            return
+        self._want(self.bar.text)
+        if self._shown is None:
             count = len(find_all(self.terminal, self._wanted)) if self._wanted is not None else 0
             self._say(f"{count} found" if count else "no match" if self._wanted is not None else "")
-            self.refresh()
+        self.refresh()
 
     @on(SearchBar.Go)
     def _go_asked(self, event: SearchBar.Go) -> None:
