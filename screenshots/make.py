@@ -4,182 +4,166 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from textual.pilot import Pilot
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 
 from engine import config, paths
 from engine.errors import MachineError
-from engine.machine import Machine
-from engine.views import NOTHING_MORE, RunState
+from engine.machine import Machine, Pace
 from hvtui.app import HvtuiApp
+from screenshots import states
 
-HERE = Path(__file__).resolve().parent
-Script = Callable[[Pilot[None]], Awaitable[None]]
+_LONGEST_S = 60
+"""A machine comes to rest within this, or the picture is given up."""
+_FOREVER = 1e6
+"""People who need this many times longer to read."""
 
-_SECOND = 500_000_000
-"""Cycles of a virtual second at eight instructions a tick."""
-_LONGEST_BOOT = 2000
-"""Steps of 20 virtual milliseconds that a shell prompt is waited for."""
-
-
-async def look(pilot: Pilot[None]) -> None:
-    """The board as it is."""
+SMALL, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
 
 
-async def step(pilot: Pilot[None]) -> None:
-    """Three instructions of the vCPU that runs."""
-    await press(pilot, "g", "s", "s", "s")
+class Picture(NamedTuple):
+    """One file, and what to do before it is taken."""
+
+    name: str
+    size: tuple[int, int]
+    machine: str
+    state: Callable[[Machine], object]
+    steps: Sequence[str] = ()
+    """Keys; monitor lines with their colon; a demo up to a caption: `demo FILE CAPTION...`; text to be typed, after
+    an apostrophe."""
 
 
-async def inject(pilot: Pilot[None]) -> None:
-    await press(pilot, "i", "3", "3")
+PICTURES = (
+    Picture("board", USUAL, "two-vms.toml", states.ticking),
+    Picture("board-80x24", SMALL, "two-vms.toml", states.ticking),
+    Picture("board-200x60", LARGE, "two-vms.toml", states.ticking),
+    Picture("board-light", USUAL, "two-vms.toml", states.ticking, [":theme light"]),
+    Picture("board-contrast", USUAL, "two-vms.toml", states.ticking, [":theme contrast"]),
+    Picture("cpu", USUAL, "two-vms.toml", states.ticking, ["2", "s", "s", "s"]),
+    Picture("interrupts", USUAL, "two-vms.toml", states.ticking, ["6"]),
+    Picture("inject", USUAL, "two-vms.toml", states.ticking, ["i", "'33"]),
+    Picture("help", SMALL, "two-vms.toml", states.ticking, ["question_mark"]),
+    Picture("completion", SMALL, "two-vms.toml", states.ticking, ["colon", "'break gic"]),
+    Picture(
+        "breakpoints",
+        SMALL,
+        "two-vms.toml",
+        states.booted,
+        [":break dispatch_irq if x0 == 33", ":watch pa:0x48000000 8 w", ":until +1", ":disable 2", "b", "down"],
+    ),
+    Picture("search", SMALL, "two-vms.toml", states.printed, ["z", "slash", "'tick 1[0-9]"]),
+    Picture("consoles", USUAL, "ffa.toml", states.talked, [*["vertical_line"] * 4, *["T", "full_stop"] * 3, "T", "z"]),
+    Picture("chain", USUAL, "ffa.toml", states.in_a_chain),
+    Picture("cpu-partition", USUAL, "ffa.toml", states.in_a_chain, [":select sp_hello/0", "2"]),
+    Picture("trace", USUAL, "ffa.toml", states.talked, ["5"]),
+    Picture("lanes", USUAL, "ffa.toml", states.in_a_chain, ["5", "l"]),
+    Picture("ffa", USUAL, "ffa.toml", states.lent, ["4"]),
+    Picture("memory", USUAL, "ffa.toml", states.shared, ["3", ":address ipa:0x4800b000"]),
+    Picture("demo", SMALL, "ffa.toml", states.untouched, ["demo share.hvt FFA_MEM_RETRIEVE_REQ:"]),
+    Picture("linux", (160, 48), "linux.toml", states.at_a_shell, ["enter"]),
+    Picture("devices", USUAL, "multi-vm.toml", states.on_the_network, ["7", "down"]),
+)
 
 
-async def ffa_page(pilot: Pilot[None]) -> None:
-    """The FF-A page, at its newest call."""
-    await pilot.press("4")
+# --- what is done before a picture is taken ------------------------------------------------------------
+
+
+async def perform(pilot: Pilot[None], step: str) -> None:
+    """One step of a picture, and all that it leads to."""
+    app = pilot.app
+    assert isinstance(app, HvtuiApp)
+    if step.startswith(":"):
+        app.board.obey(step[1:])
+    elif step.startswith("'"):
+        await pilot.press(*("space" if character == " " else character for character in step[1:]))
+    elif step.startswith("demo "):
+        await play(pilot, *step.split(" ", 2)[1:])
+    else:
+        await pilot.press(step)
     await settle(pilot)
 
 
-async def devices_page(pilot: Pilot[None]) -> None:
-    """The network device of the first VM."""
-    await press(pilot, "7", "down")
-
-
-async def interrupts_page(pilot: Pilot[None]) -> None:
-    await press(pilot, "6")
-
-
-async def typing(pilot: Pilot[None]) -> None:
-    await press(pilot, "enter")
-
-
-async def help_page(pilot: Pilot[None]) -> None:
-    await press(pilot, "question_mark")
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Keys, each taken in before the next one."""
-    for key in keys:
-        await pilot.press(key)
-        await settle(pilot)
+async def play(pilot: Pilot[None], name: str, caption: str) -> None:
+    """A demo, up to the caption that begins so, which stays."""
+    app = pilot.app
+    assert isinstance(app, HvtuiApp)
+    board = app.board
+    lines = (paths.machines_dir() / "demos" / name).read_text().splitlines()
+    last = next(number for number, line in enumerate(lines) if line.startswith(f"say {caption}"))
+    with tempfile.TemporaryDirectory() as folder:
+        begun = Path(folder) / name
+        begun.write_text("\n".join(lines[:last]))
+        board.human = 0
+        board.action_source(str(begun))
+        async with asyncio.timeout(_LONGEST_S):
+            while board.status.notice != f"✓ {name} is done":
+                await pilot.pause(0.05)
+    board.human = _FOREVER
+    board.obey(lines[last])
 
 
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until the machine stands still and all it said is on the screen."""
-    await pilot.pause()
     app = pilot.app
     assert isinstance(app, HvtuiApp)
-    await asyncio.wait_for(app.board.bridge.idle.wait(), 30)
+    idle = app.board.bridge.idle
     await pilot.pause()
-
-
-async def draw(machine: Machine, name: str, size: tuple[int, int], script: Script) -> None:
-    """One picture of a machine that stands still."""
-    app = HvtuiApp(machine)
-    async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await script(pilot)
+    while not idle.is_set():
+        await asyncio.wait_for(idle.wait(), _LONGEST_S)
         await pilot.pause()
-        (HERE / f"{name}.svg").write_text(app.export_screenshot())
-    print(f"screenshots/{name}.svg")
 
 
-def still(file: str, advance: Callable[[Machine], object]) -> Machine:
+# --- taking it -------------------------------------------------------------------------------------------
+
+
+async def draw(machine: Machine, picture: Picture) -> None:
+    """The file of a picture, of a machine that stands still."""
+    app = HvtuiApp(machine)
+    async with app.run_test(size=picture.size) as pilot:
+        await settle(pilot)
+        for step in picture.steps:
+            await perform(pilot, step)
+        app.board.status.say("")
+        await pilot.pause()
+        # Not every program that shows SVG keeps the spaces that a text begins with unless it is told to.
+        drawn = app.export_screenshot().replace("<svg ", '<svg xml:space="preserve" ', 1)
+        (HERE / f"{picture.name}.svg").write_text(drawn)
+    print(f"screenshots/{picture.name}.svg", flush=True)
+
+
+def still(file: str, state: Callable[[Machine], object]) -> Machine:
     """A machine brought to a state, then held."""
-    machine = Machine(config.load(paths.machines_dir() / file))
-    advance(machine)
+    machine = Machine(config.load(paths.machines_dir() / file), pace=Pace.MAX)
+    state(machine)
     machine.start(running=False)
     return machine
 
 
-def ticking(machine: Machine) -> None:
-    """In the middle of the first guest's third tick."""
-    machine.control.advance(3 * _SECOND)
-    machine.control.run_instructions(800)
+def chosen(names: Sequence[str]) -> Iterator[Picture]:
+    """Those named, or all."""
+    return (picture for picture in PICTURES if not names or picture.name in names)
 
 
-def in_a_chain(machine: Machine) -> None:
-    """vm0 has asked sp_relay, which has asked sp_hello, which works."""
-    control = machine.control
-    control.advance(3 * _SECOND)
-    control.type("vm0", b"6")
-    for _ in range(_LONGEST_BOOT):
-        control.run_instructions(20)
-        if len(control.view(RunState.PAUSED, "", NOTHING_MORE).cores[0].chain) > 2:
-            return
-
-
-def sharing(machine: Machine) -> None:
-    """A page that vm0 lent to sp_irq is with it."""
-    control = machine.control
-    control.advance(2 * _SECOND)
-    for _ in range(_LONGEST_BOOT):
-        control.run_instructions(50)
-        view = control.view(RunState.PAUSED, "").ffa
-        if view is not None and any(b.state == "retrieved" for share in view.transactions for b in share.borrowers):
-            return
-
-
-def network_session(machine: Machine) -> None:
-    """Boot two Linux VMs to their prompts, and have one ping the other."""
-    control = machine.control
-    seen = dict.fromkeys(machine.config.partitions, 0)
-    for vm, line in (("vm0", b""), ("vm1", b""), ("vm0", b"ping -c 3 10.0.0.2\n")):
-        control.type(vm, line)
-        for _ in range(_LONGEST_BOOT):
-            if b"/ # " in control.console(vm).since(seen[vm])[0][-8:]:
-                break
-            control.advance(control.system.hypervisor.now + _SECOND // 50)
-        seen[vm] = control.console(vm).end
-
-
-def shell_session(machine: Machine) -> None:
-    """Boot Linux to its prompt, and have two commands answered."""
-    control = machine.control
-    vm = machine.config.vms[0].name
-    for command in (b"", b"uname -srm; nproc\n", b"ls --color=always /\n"):
-        seen = control.vm(vm).console.end
-        control.type(vm, command)
-        for _ in range(_LONGEST_BOOT):
-            control.advance(control.system.hypervisor.now + _SECOND // 50)
-            if control.vm(vm).console.since(seen)[0][-8:].startswith(b"/ # "):
-                break
-
-
-async def main() -> None:
-    """All pictures; Linux only where its images are."""
-    machine = still("two-vms.toml", ticking)
-    await draw(machine, "board-120x40", (120, 40), look)
-    await draw(machine, "board-80x24", (80, 24), look)
-    await draw(machine, "board-200x60", (200, 60), look)
-    await draw(machine, "inject", (120, 40), inject)
-    await draw(machine, "help", (120, 40), help_page)
-    await draw(machine, "typing", (120, 40), typing)
-    await draw(machine, "stepped", (120, 40), step)
-    await draw(machine, "interrupts", (120, 40), interrupts_page)
-    machine.close()
-    machine = still("ffa.toml", in_a_chain)
-    await draw(machine, "chain", (120, 40), look)
-    machine.close()
-    machine = still("ffa.toml", sharing)
-    await draw(machine, "ffa", (120, 40), ffa_page)
-    machine.close()
-    try:
-        machine = still("linux.toml", shell_session)
-    except MachineError as error:
-        print(f"screenshots/linux.svg is left as it is: {error}")
-        return
-    await draw(machine, "linux", (160, 48), typing)
-    machine.close()
-    machine = still("multi-vm.toml", network_session)
-    await draw(machine, "devices", (120, 40), devices_page)
-    machine.close()
+async def main(names: Sequence[str]) -> None:
+    """Each picture of a machine of its own; Linux only where its images are."""
+    for picture in chosen(names):
+        try:
+            machine = still(picture.machine, picture.state)
+        except MachineError as error:
+            print(f"screenshots/{picture.name}.svg is left as it is: {error}", flush=True)
+            continue
+        try:
+            await draw(machine, picture)
+        finally:
+            machine.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -42,7 +42,7 @@ class ConsoleActions(BoardBase):
     def search_console(self, text: str | None) -> None:
         console = self._current
         self.show_pane(console)
-        console.open_search()
+        console.open_search(text)
         if text is not None and not console.search(text):
             self.status.say(f"{console.vm_name} never showed {text}", warning=True)
 

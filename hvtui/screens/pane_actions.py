@@ -47,10 +47,13 @@ class PaneActions(BoardBase):
         self.call_after_refresh(self.laid_out)
 
     def _focus(self, pane: Widget) -> None:
-        """Once it is shown; a monitor line that was opened meanwhile keeps the keyboard, and gives it to the pane."""
+        """Once it is shown; a monitor line that was opened meanwhile keeps the keyboard, and gives it to the pane.
+
+        A search bar that opened in the pane keeps it, too.
+        """
         if self.monitor_line.is_open:
             self.monitor_line.before = pane
-        else:
+        elif not pane.has_focus_within:
             self.set_focus(pane)
 
     def _bring_up(self, pane: Widget) -> None:

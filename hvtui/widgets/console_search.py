@@ -72,6 +72,10 @@ class SearchBar(Horizontal):
         """What is looked for."""
         return self._input.value
 
+    @text.setter
+    def text(self, text: str) -> None:
+        self._input.value = text
+
     @property
     def says(self) -> str:
         """The note at its right end."""
@@ -124,11 +128,14 @@ class SearchableView(CopyableView):
         self.refresh()
         return bool(found)
 
-    def open_search(self) -> None:
-        """Show the search bar, with what was looked for last."""
+    def open_search(self, text: str | None = None) -> None:
+        """Show the search bar with a text, or with what was looked for last."""
         if self.bar is None:
-            self.bar = SearchBar(self._wanted.pattern if self._wanted is not None else "")
+            last = self._wanted.pattern if self._wanted is not None else ""
+            self.bar = SearchBar(last if text is None else text)
             self.mount(self.bar)
+        elif text is not None:
+            self.bar.text = text
 
     def close_search(self) -> None:
         """Away with the bar and the marks."""
@@ -170,11 +177,13 @@ class SearchableView(CopyableView):
     @on(SearchBar.Wanted)
     def _other_text(self, event: SearchBar.Wanted) -> None:
         event.stop()
-        if self.bar is not None:
-            self._want(self.bar.text)
+        if self.bar is None:
+            return
+        self._want(self.bar.text)
+        if self._shown is None:
             count = len(find_all(self.terminal, self._wanted)) if self._wanted is not None else 0
             self._say(f"{count} found" if count else "no match" if self._wanted is not None else "")
-            self.refresh()
+        self.refresh()
 
     @on(SearchBar.Go)
     def _go_asked(self, event: SearchBar.Go) -> None:
