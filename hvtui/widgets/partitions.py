@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from engine.views import MachineView, VcpuState, VcpuView, VmRunState, VmView
 from hvtui import text
+from hvtui.activity import MOMENTS, Activity
 from hvtui.theme import Ink
 from hvtui.widgets.lines import LinesPane
 
@@ -36,12 +37,16 @@ _CONTEXTS: dict[str, tuple[str, Style]] = {
 }
 """States of secure partitions' execution contexts, by the words of the view."""
 _NAME, _STATE, _PC, _COUNT, _PENDING = 11, 9, 16, 6, 8
+_LEAST_SYMBOL = 16
+"""Columns that names of symbols need before there is room for more."""
 _FIXED = 1 + _NAME + 1 + _STATE + 1 + 2 + 1 + _PC + 1 + 1 + _COUNT + 1 + _COUNT + 1 + _PENDING
 
 
 class _Row(NamedTuple):
     vm: VmView
     vcpu: VcpuView
+    bars: str
+    """How busy it was."""
 
 
 class Partitions(LinesPane):
@@ -61,11 +66,13 @@ class Partitions(LinesPane):
     def __init__(self) -> None:
         super().__init__(id="partitions", classes="pane")
         self._rows: list[_Row] = []
+        self._activity = Activity()
 
     def watch_view(self) -> None:
         if self.view is None:
             return
-        rows = [_Row(vm, vcpu) for vm in self.view.vms for vcpu in vm.vcpus]
+        self._activity.look(self.view)
+        rows = [_Row(vm, vcpu, self._activity.bars(vm.name, vcpu.index)) for vm in self.view.vms for vcpu in vm.vcpus]
         old, self._rows = self._rows, rows
         if len(old) != len(rows):
             self.set_line_count(len(rows) + 1)
@@ -73,7 +80,7 @@ class Partitions(LinesPane):
             self.refresh()
             return
         for number, (before, now) in enumerate(zip(old, rows, strict=True)):
-            if before.vcpu != now.vcpu or before.vm.state != now.vm.state:
+            if (before.vcpu, before.bars, before.vm.state) != (now.vcpu, now.bars, now.vm.state):
                 self.refresh_line(number + 1)
 
     def fit(self, lines: int) -> None:
@@ -129,12 +136,14 @@ class Partitions(LinesPane):
 
     def draw_line(self, number: int, width: int) -> Strip:
         symbol = max(0, width - _FIXED - 1)
+        active = symbol >= _LEAST_SYMBOL + MOMENTS + 1
+        symbol -= MOMENTS + 1 if active else 0
         if number == 0:
-            return _heading(width, symbol)
+            return _heading(width, symbol, active)
         row = self._rows[number - 1]
         selected = (row.vm.name, row.vcpu.index) == self.selected
         base = (Ink.SELECTED if self.has_focus else Ink.SELECTED_BLURRED) if selected else None
-        return text.line(_parts(row, symbol, selected), width, base)
+        return text.line(_parts(row, symbol, selected, active), width, base)
 
 
 def partitions_title(view: MachineView | None) -> str:
@@ -147,15 +156,16 @@ def call_chains(view: MachineView) -> tuple[str, ...]:
     return tuple(f"core {core.index} secure: {' → '.join(core.chain)}" for core in view.cores if core.secure)
 
 
-def _heading(width: int, symbol: int) -> Strip:
+def _heading(width: int, symbol: int, active: bool) -> Strip:
+    activity = f"{'ACTIVITY':{MOMENTS}} " if active else ""
     title = (
-        f" {'vCPU':{_NAME}} {'STATE':{_STATE}} EL {'PC':{_PC}} {text.fit('SYMBOL', symbol)} "
+        f" {'vCPU':{_NAME}} {'STATE':{_STATE}} EL {'PC':{_PC}} {text.fit('SYMBOL', symbol)} {activity}"
         f"{'EXITS':>{_COUNT}} {'INSTRS':>{_COUNT}} {'PENDING':{_PENDING}}"
     )
     return text.line([(title, Ink.MUTED)], width)
 
 
-def _parts(row: _Row, symbol: int, selected: bool) -> list[tuple[str, Style]]:
+def _parts(row: _Row, symbol: int, selected: bool, active: bool) -> list[tuple[str, Style]]:
     vcpu = row.vcpu
     state, style = _state(row)
     alive = vcpu.state is not VcpuState.OFF
@@ -167,6 +177,7 @@ def _parts(row: _Row, symbol: int, selected: bool) -> list[tuple[str, Style]]:
         (f"{vcpu.el:2d} " if alive else " - ", Ink.TEXT if alive else Ink.FAINT),
         (f"{vcpu.pc:016x}", Ink.TEXT) if alive else (" " * _PC, Ink.FAINT),
         (f" {text.fit(vcpu.symbol, symbol)} ", Ink.BLUE),
+        (f"{row.bars} " if active else "", Ink.GREEN),
         (f"{text.count(vcpu.exits)} {text.count(vcpu.instructions)}", Ink.TEXT),
         (f" {text.fit(pending, _PENDING)}", Ink.AMBER),
     ]
