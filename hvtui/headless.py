@@ -41,6 +41,10 @@ class Output:
         self._ended = True
         """A lone console's output ends with a line's end."""
 
+    def listen(self, console: Console) -> None:
+        """Stream what a console prints from now on."""
+        console.listeners.append(lambda data: self.write(console.name, data))
+
     def write(self, name: str, data: bytes) -> None:
         self._partial[name] += data
 
@@ -160,7 +164,7 @@ def run(
     output = None if as_json else Output([console.name for console in consoles], sys.stdout.buffer)
     if output is not None:
         for console in consoles:
-            _pass_on(console, output)
+            output.listen(console)
     control.open_links()
     try:
         with capturing(control.system.ports, pcap, tell):
@@ -181,10 +185,6 @@ def run(
 def tell(problem: str) -> None:
     """Something that a run goes on without."""
     sys.stderr.write(f"hvtui: {problem}\n")
-
-
-def _pass_on(console: Console, output: Output) -> None:
-    console.listeners.append(lambda data: output.write(console.name, data))
 
 
 def _drive(control: Control, script: _Script, output: Output | None, limit_ns: int, pace: str) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.console import Console
 from engine.control import Control
 from engine.machine import Machine, Pace
 from engine.machine_config import MachineConfig
@@ -43,7 +42,7 @@ def run(
     control = machine.control
     output = Output([console.name for console in control.system.consoles], sys.stdout.buffer)
     for console in control.system.consoles:
-        _pass_on(console, output)
+        output.listen(console)
     problem = ""
     with capturing(control.system.ports, pcap, tell):
         machine.start(running=False)
@@ -60,10 +59,6 @@ def run(
         return EXIT_OK
     tell("; ".join([problem, *crashed(control)]))
     return EXIT_CRASHED if crashed(control) else EXIT_TIMEOUT
-
-
-def _pass_on(console: Console, output: Output) -> None:
-    console.listeners.append(lambda data: output.write(console.name, data))
 
 
 class _HeadlessSession:
