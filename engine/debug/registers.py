@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.arch.bits import MASK64
 from engine.arch.paging import PAGE
 from engine.arch.sysreg import SysReg
 from engine.cpu.timer import TimerPpi
@@ -66,7 +67,7 @@ def general(name: str) -> tuple[int, int] | None:
     """(number, mask) of `X0` to `X30` and `W0` to `W30`, upper case; None for any other name."""
     number = name[1:]
     if name[:1] in ("X", "W") and number.isdecimal() and str(int(number)) == number and int(number) <= 30:
-        return int(number), (1 << 64) - 1 if name[0] == "X" else (1 << 32) - 1
+        return int(number), MASK64 if name[0] == "X" else (1 << 32) - 1
     return None
 
 
@@ -122,7 +123,7 @@ class VcpuScope:
         """1, 2, 4 or 8 bytes of memory; ExpressionError where they cannot be read."""
         vm, data = self._vcpu.vm, b""
         while len(data) < size:
-            here = address + len(data) & (1 << 64) - 1
+            here = address + len(data) & MASK64
             length = min(size - len(data), PAGE - here % PAGE)
             physical = vm.core.translate(here)
             if physical is None or not vm.memory.contains(physical, length):
