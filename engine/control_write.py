@@ -82,7 +82,7 @@ class WriteControl(ControlBase):
                 partition.core.flush_tlb()
 
     def give_change(self, event: HostInput) -> None:
-        """Make a recorded change again."""
+        """Make a recorded change again. ControlError for an input of any other kind."""
         match event.kind.split():
             case ["off"]:
                 self.power_off(event.vm)
@@ -90,6 +90,8 @@ class WriteControl(ControlBase):
                 self.write_register(event.vm, event.vcpu, event.data.decode(), event.number)
             case ["write", space]:
                 self.write_memory(event.vm, event.vcpu, event.number, event.data, space)
+            case _:
+                raise ControlError(f"expected an input that can be given again (got {event.kind!r})")
 
     def power_off(self, vm_name: str) -> None:
         """A VM is off at once, as by SYSTEM_OFF. ControlError where it is so already, or for a secure partition."""

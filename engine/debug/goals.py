@@ -93,11 +93,6 @@ class Goals:
         self._run: _Wait | None = None
         self._wait: _Wait | None = None
 
-    @property
-    def waited_for(self) -> AnyGoal | None:
-        """What somebody waits for."""
-        return None if self._wait is None else self._wait.goal
-
     def set(self, goal: AnyGoal | None) -> None:
         """Where the run at hand ends: it is held at once where a console shows the text already."""
         self._run = None if goal is None else _Wait(goal, lambda _words: None)

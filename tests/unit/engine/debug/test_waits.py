@@ -42,7 +42,7 @@ def test_it_stops_at_the_character_that_completes_the_text(tmp_path: Path) -> No
     bench = tiny(tmp_path, printer("one two one"))
     assert bench.control.wait_for(text("two"), SECOND) == "vm0 shows 'two'"
     assert bench.console() == "one two"
-    assert isinstance(bench.events()[-1], ConsoleOutput) or "UARTDR" in str(bench.events()[-1])
+    assert [event.data for event in bench.events() if isinstance(event, ConsoleOutput)][-1] == b"o"
 
 
 def test_each_wait_uses_up_what_it_matched(tmp_path: Path) -> None:
@@ -147,8 +147,9 @@ def test_giving_up_cancels(tmp_path: Path) -> None:
     assert future.cancelled()
     assert machine.view().result(PATIENCE).state is RunState.RUNNING
     last = machine.wait_for(text("never"), 10_000 * SECOND)
+    machine.view().result(PATIENCE)
     machine.close(PATIENCE)
-    assert last.cancelled() or not last.done()
+    assert last.cancelled()
 
 
 def test_debugging_on_the_thread(tmp_path: Path) -> None:
