@@ -71,10 +71,10 @@ def _decode_pair(word: int) -> LoadStore | None:
     if opc == 3 or (opc == 1 and not vector and not load):
         return None
     size = 4 << opc if vector else (8 if opc == 2 else 4)
-    signed = opc == 1 and not vector
+    extends = opc == 1 and not vector
     mode = bits(word, 25, 23)
     transfers = tuple(
-        Transfer(n * size, size, register, load, signed, vector=vector)
+        Transfer(n * size, size, register, load, extends, vector=vector)
         for n, register in enumerate((bits(word, 4, 0), bits(word, 14, 10)))
     )
     delta = signed(bits(word, 21, 15), 7) * size
