@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from engine.arch.controls import PSTATE_DAIF, PSTATE_EL0T, PSTATE_EL1H, PSTATE_EL2H
-from engine.arch.paging import PAGE
 from engine.arch.sysreg import SysReg
 from engine.control_base import ControlBase, ControlError
+from engine.debug.pages import pieces
 from engine.debug.registers import general
 from engine.errors import MachineError
 from engine.events import HostInput
 from engine.hypervisor.vcpu import Vcpu
 from engine.monitor.payload import Payload
-from engine.observe import physical_address
 from engine.views import VmRunState
 
 LARGEST_WRITE: Final = 4096
@@ -107,19 +106,15 @@ class WriteControl(ControlBase):
 def _pieces(vcpu: Vcpu, address: int, size: int, space: str) -> list[tuple[int, int]]:
     """(physical address, bytes) of a range, cut where pages end."""
     vcpu.vm.load(vcpu)
-    pieces, done = [], 0
-    while done < size:
-        here = address + done
-        length = min(size - done, PAGE - here % PAGE)
-        try:
-            physical = physical_address(vcpu, here, space)
-        except MachineError as error:
-            raise ControlError(str(error)) from None
-        if physical is None or not vcpu.vm.memory.contains(physical, length):
-            raise ControlError(f"there is no RAM at {space} {here:#x}")
-        pieces.append((physical, length))
-        done += length
-    return pieces
+    found = []
+    try:
+        for piece in pieces(vcpu, address, size, space):
+            if piece.physical is None:
+                raise ControlError(f"there is no RAM at {space} {piece.address:#x}")
+            found.append((piece.physical, piece.size))
+    except MachineError as error:
+        raise ControlError(str(error)) from None
+    return found
 
 
 def _check(vcpu: Vcpu, name: str, value: int) -> None:
