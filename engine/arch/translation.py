@@ -194,10 +194,10 @@ def _entry(read: Read, physical: int | None, stage: int, level: int) -> tuple[in
         return physical, None, Fault(FaultStatus.EXTERNAL_ON_WALK_L0, stage, level)
 
 
-Entry = Callable[[int, int], tuple[int | None, int | None, Fault | None]]
+_Entry = Callable[[int, int], tuple[int | None, int | None, Fault | None]]
 
 
-def _walk(stage: Stage, address: int, entry: Entry) -> tuple[tuple[Step, ...], Fault | None]:
+def _walk(stage: Stage, address: int, entry: _Entry) -> tuple[tuple[Step, ...], Fault | None]:
     """The entries down to the leaf, or to the fault."""
     steps: list[Step] = []
     table = stage.root

@@ -14,7 +14,8 @@ from engine.arch.psci import Function
 from engine.board import memory_map
 from engine.build import build
 from engine.control import Control, ControlError
-from engine.debug.goals import AnyGoal, ConsoleText, EventMatch, Goal
+from engine.debug import event_words
+from engine.debug.goals import LONGEST_LINE, AnyGoal, ConsoleText, EventMatch, Goal
 from engine.events import ConsoleOutput
 from engine.machine import Machine, Pace
 from engine.views import RunState
@@ -71,6 +72,13 @@ def test_events_by_kind_and_words() -> None:
     assert words.startswith("psci vm0/0 CPU_ON")
     words = control.run_on(1 << 60, EventMatch("", re.compile(r"^interrupt vm1/\d INTID 27")))
     assert "virtual timer" in words
+
+
+def test_of_a_long_line_only_the_beginning_is_searched() -> None:
+    wanted = EventMatch("console", re.compile("here"))
+    head = len(event_words.line(ConsoleOutput(0, "vm0", -1, b"")).rstrip('"'))
+    for size, found in ((LONGEST_LINE - head - 4, True), (LONGEST_LINE - head - 3, False)):
+        assert wanted.takes(ConsoleOutput(0, "vm0", -1, b"." * size + b"here")) is found
 
 
 @pytest.mark.parametrize("goal", [text("tick"), text("tick", "vm1"), EventMatch("psci", re.compile("vm1.*CPU_ON"))])
