@@ -14,7 +14,6 @@ from engine.arch.psci import Function
 from engine.board import memory_map
 from engine.build import build
 from engine.control import Control, ControlError
-from engine.debug import event_words
 from engine.debug.goals import LONGEST_LINE, AnyGoal, ConsoleText, EventMatch, Goal
 from engine.events import ConsoleOutput
 from engine.machine import Machine, Pace
@@ -76,8 +75,8 @@ def test_events_by_kind_and_words() -> None:
 
 def test_of_a_long_line_only_the_beginning_is_searched() -> None:
     wanted = EventMatch("console", re.compile("here"))
-    head = len(event_words.line(ConsoleOutput(0, "vm0", -1, b"")).rstrip('"'))
-    for size, found in ((LONGEST_LINE - head - 4, True), (LONGEST_LINE - head - 3, False)):
+    room = LONGEST_LINE - len('console vm0 "here')
+    for size, found in ((room, True), (room + 1, False)):
         assert wanted.takes(ConsoleOutput(0, "vm0", -1, b"." * size + b"here")) is found
 
 
