@@ -15,7 +15,7 @@ class Piece(NamedTuple):
     """The part of a range that is in one page."""
 
     address: int
-    """As it was asked for, in 64 bits."""
+    """In the space that was asked for; virtual ones go on at 0 after the last one."""
     size: int
     """Bytes."""
     physical: int | None
@@ -26,7 +26,7 @@ def pieces(vcpu: Vcpu, address: int, size: int, space: str = "va") -> Iterator[P
     """A range of a loaded vCPU's virtual "va", its partition's "ipa" or the board's "pa". MachineError for others."""
     done = 0
     while done < size:
-        here = address + done & MASK64
+        here = address + done & MASK64 if space == "va" else address + done
         length = min(size - done, PAGE - here % PAGE)
         physical = _physical(vcpu, here, space)
         in_ram = physical is not None and vcpu.vm.memory.contains(physical, length)
