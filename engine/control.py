@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from engine import observe
 from engine.board import intids
-from engine.control_base import MOST_RECORDED, ControlError
+from engine.control_base import ControlError
 from engine.control_debug import DebugControl
 from engine.control_write import WriteControl
 from engine.errors import MachineError
@@ -19,7 +19,7 @@ from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.virtual_time import NO_LIMIT
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 
-__all__ = ["LARGEST_SCREEN", "MOST_RECORDED", "Control", "ControlError"]
+__all__ = ["LARGEST_SCREEN", "Control", "ControlError"]
 
 LARGEST_SCREEN = 0xFFFF
 """Columns and rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,9 +108,9 @@ def test_the_app_captures_too(machine: str, tmp_path: Path, monkeypatch: pytest.
     machines: list[Machine] = []
     make = HvtuiApp.__init__
 
-    def keep(app: HvtuiApp, machine: Machine, pace: str) -> None:
+    def keep(app: HvtuiApp, machine: Machine, *given: Any) -> None:
         machines.append(machine)
-        make(app, machine, pace)
+        make(app, machine, *given)
 
     def watch(app: HvtuiApp) -> None:
         """Stay until ten frames were sent."""

@@ -17,6 +17,7 @@ from engine.machine_config import MachineConfig
 from hvtui import cli, steps
 from hvtui.captures import CaptureFile
 from hvtui.cli import run_cli
+from hvtui.settings import Settings
 
 
 class Runs:
@@ -33,7 +34,7 @@ class Runs:
         self.config, self.steps, self.options = config, steps, options
         return self.code
 
-    def run_app(self, config: MachineConfig, **options: Any) -> int:
+    def run_app(self, config: MachineConfig, _settings: Settings, **options: Any) -> int:
         self.config, self.options = config, options
         self.app += 1
         return self.code
