@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.board.gic.interrupts import FIRST_SPI
 from engine.board.memory import PhysicalMemory
 from engine.board.memory_map import FIRMWARE_SIZE, RAM_BASE, RTC_SPI, UART_SPI
 from engine.board.network.cable import Cable
@@ -35,7 +36,7 @@ from engine.hypervisor.stage2_tables import TableAllocator
 from engine.hypervisor.traps import GuestTraps
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.vgic import VGic
-from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.hypervisor.vm import Vm
 from engine.images.placement import load_guest
 from engine.machine_config import MachineConfig, VmConfig
 from engine.monitor.core_power import CorePower
@@ -228,14 +229,14 @@ class _Builder:
 
     def _uart(self, vm: Vm) -> Pl011:
         printed = printing(self.hypervisor, lambda: vm.console)
-        return Pl011("pl011", printed, Line(self.hypervisor, vm, SPI_BASE + UART_SPI, "pl011"))
+        return Pl011("pl011", printed, Line(self.hypervisor, vm, FIRST_SPI + UART_SPI, "pl011"))
 
     def _rtc(self, vm: Vm) -> Pl031:
         hypervisor = self.hypervisor
         return Pl031(
             self.config.board.wall_time,
             lambda: hypervisor.ns_of_cycles(hypervisor.now),
-            Line(self.hypervisor, vm, SPI_BASE + RTC_SPI, "pl031"),
+            Line(self.hypervisor, vm, FIRST_SPI + RTC_SPI, "pl031"),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.board.gic.interrupts import FIRST_SPI
 from engine.board.memory_map import VIRTIO_SPI, virtio_base
 from engine.board.network.switch import Switch
 from engine.board.virtio.block import VirtioBlock
@@ -21,7 +22,7 @@ from engine.build_devices import Line, printing
 from engine.console import Console
 from engine.hypervisor.dma import Dma
 from engine.hypervisor.hypervisor import Hypervisor
-from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.hypervisor.vm import Vm
 from engine.machine_config import second_console
 from engine.views import VmRunState
 from engine.virtio_config import DiskConfig
@@ -42,7 +43,7 @@ class VirtioBuilder:
         memory = Dma(vm, self._hypervisor.partitions)
         slots = []
         for slot, device in enumerate(self._devices(vm)):
-            line = Line(self._hypervisor, vm, SPI_BASE + VIRTIO_SPI + slot, device.name)
+            line = Line(self._hypervisor, vm, FIRST_SPI + VIRTIO_SPI + slot, device.name)
             made = VirtioMmio(device, memory, line, lambda: vm.state is VmRunState.RUNNING)
             vm.bus.attach(virtio_base(slot), made)
             slots.append(made)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 _KEEP = 1 << 20
+"""Newest bytes that are kept at least."""
 _MARKS = 1 << 15
 """Times of lines that are kept."""
 

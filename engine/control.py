@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine import observe
-from engine.control_base import MOST_RECORDED, ControlError
+from engine.board import intids
+from engine.control_base import ControlError
 from engine.control_debug import DebugControl
 from engine.control_write import WriteControl
 from engine.errors import MachineError
 from engine.events import HostInput, screen_number, screen_size
 from engine.hypervisor.vcpu import Vcpu
 from engine.hypervisor.virtual_time import NO_LIMIT
-from engine.hypervisor.vm import SPI_BASE
 from engine.views import EVERYTHING, MachineView, Part, RegistersView, RunState, VmRunState
 
-__all__ = ["LARGEST_SCREEN", "MOST_RECORDED", "Control", "ControlError"]
+__all__ = ["LARGEST_SCREEN", "Control", "ControlError"]
 
 LARGEST_SCREEN = 0xFFFF
 """Columns and rows."""
-_MAX_INTID = SPI_BASE + 256
 
 
 class Control(DebugControl, WriteControl):
@@ -62,8 +61,8 @@ class Control(DebugControl, WriteControl):
     def inject(self, vm_name: str, intid: int, vcpu_index: int = 0) -> None:
         """Make an SGI, PPI or SPI pending in a VM's interrupt controller."""
         vcpu = self.vcpu(vm_name, vcpu_index)
-        if not 0 <= intid < _MAX_INTID:
-            raise ControlError(f"expected an INTID from 0 to {_MAX_INTID - 1} (got {intid})")
+        if not 0 <= intid < intids.LIMIT:
+            raise ControlError(f"expected an INTID from 0 to {intids.LIMIT - 1} (got {intid})")
         if vcpu.vm.state is not VmRunState.RUNNING:
             raise ControlError(f"{vm_name} is {vcpu.vm.state.value}: nothing can be injected")
         self._record("inject", vm_name, vcpu_index, number=intid)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from engine.arch.controls import PSTATE_DAIF, PSTATE_EL0T, PSTATE_EL1H, PSTATE_EL2H
-from engine.arch.paging import PAGE
 from engine.arch.sysreg import SysReg
 from engine.control_base import ControlBase, ControlError
+from engine.debug.pages import pieces
 from engine.debug.registers import general
 from engine.errors import MachineError
 from engine.events import HostInput
 from engine.hypervisor.vcpu import Vcpu
 from engine.monitor.payload import Payload
-from engine.observe import physical_address
 from engine.views import VmRunState
 
 LARGEST_WRITE: Final = 4096
@@ -82,7 +81,7 @@ class WriteControl(ControlBase):
                 partition.core.flush_tlb()
 
     def give_change(self, event: HostInput) -> None:
-        """Make a recorded change again."""
+        """Make a recorded change again. ControlError for an input of any other kind."""
         match event.kind.split():
             case ["off"]:
                 self.power_off(event.vm)
@@ -90,6 +89,8 @@ class WriteControl(ControlBase):
                 self.write_register(event.vm, event.vcpu, event.data.decode(), event.number)
             case ["write", space]:
                 self.write_memory(event.vm, event.vcpu, event.number, event.data, space)
+            case _:
+                raise ControlError(f"expected an input that can be given again (got {event.kind!r})")
 
     def power_off(self, vm_name: str) -> None:
         """A VM is off at once, as by SYSTEM_OFF. ControlError where it is so already, or for a secure partition."""
@@ -105,19 +106,15 @@ class WriteControl(ControlBase):
 def _pieces(vcpu: Vcpu, address: int, size: int, space: str) -> list[tuple[int, int]]:
     """(physical address, bytes) of a range, cut where pages end."""
     vcpu.vm.load(vcpu)
-    pieces, done = [], 0
-    while done < size:
-        here = address + done
-        length = min(size - done, PAGE - here % PAGE)
-        try:
-            physical = physical_address(vcpu, here, space)
-        except MachineError as error:
-            raise ControlError(str(error)) from None
-        if physical is None or not vcpu.vm.memory.contains(physical, length):
-            raise ControlError(f"there is no RAM at {space} {here:#x}")
-        pieces.append((physical, length))
-        done += length
-    return pieces
+    found = []
+    try:
+        for piece in pieces(vcpu, address, size, space):
+            if piece.physical is None:
+                raise ControlError(f"there is no RAM at {space} {piece.address:#x}")
+            found.append((piece.physical, piece.size))
+    except MachineError as error:
+        raise ControlError(str(error)) from None
+    return found
 
 
 def _check(vcpu: Vcpu, name: str, value: int) -> None:

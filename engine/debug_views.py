@@ -257,8 +257,8 @@ class MemoryView(msgspec.Struct, frozen=True):
 
     def byte(self, offset: int) -> int | None:
         """One byte by its offset, None in a hole. IndexError outside of what was asked for."""
-        value = self.data[offset]
-        for page in self.pages:
-            if offset < page.address - self.address + page.size:
-                return value if page.physical is not None else None
+        if offset >= 0:
+            for page in self.pages:
+                if offset < page.address - self.address + page.size:
+                    return self.data[offset] if page.physical is not None else None
         raise IndexError(offset)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from engine.arch.paging import PAGE
 from engine.build import System
+from engine.debug.pages import pieces
 from engine.debug.registers import GIC_REGISTERS, SYSTEM_GROUPS, TIMER_NAMES, stack_pointers
 from engine.errors import MachineError
 from engine.hypervisor.partition import Partition
@@ -148,22 +148,8 @@ def read_memory(vcpu: Vcpu, address: int, size: int, space: str) -> bytes:
         raise MachineError(f"expected a size up to {LONGEST_READ} bytes (got {size})")
     vcpu.vm.load(vcpu)
     data = bytearray()
-    while len(data) < size:
-        here = address + len(data)
-        length = min(size - len(data), PAGE - here % PAGE)
-        physical = physical_address(vcpu, here, space)
-        if physical is None or not vcpu.vm.memory.contains(physical, length):
-            raise MachineError(f"nothing is mapped at {space} {here:#x}")
-        data += vcpu.vm.memory.read(physical, length)
+    for piece in pieces(vcpu, address, size, space):
+        if piece.physical is None:
+            raise MachineError(f"nothing is mapped at {space} {piece.address:#x}")
+        data += vcpu.vm.memory.read(piece.physical, piece.size)
     return bytes(data)
-
-
-def physical_address(vcpu: Vcpu, address: int, space: str) -> int | None:
-    """Of a loaded vCPU's address in a space; None where nothing is mapped, MachineError for no such space."""
-    if space == "va":
-        return vcpu.vm.core.translate(address)
-    if space == "ipa":
-        return vcpu.vm.stage2.translate(address)
-    if space == "pa":
-        return address
-    raise MachineError(f"expected the address space va, ipa or pa (got {space!r})")

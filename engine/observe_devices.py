@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.arch.sysreg import SysReg
 from engine.board.gic import list_register as lr
-from engine.board.gic.interrupts import G1NS, InterruptBank, members_of
+from engine.board.gic.interrupts import FIRST_SPI, G1NS, InterruptBank, members_of
 from engine.board.memory_map import VIRTIO_SPI, virtio_base
 from engine.board.virtio.guest_memory import DmaError, Segment
 from engine.board.virtio.mmio import QueueSetup, VirtioMmio
@@ -22,7 +22,7 @@ from engine.device_views import (
     VmInterruptsView,
 )
 from engine.hypervisor.vgic import VGic
-from engine.hypervisor.vm import SPI_BASE, Vm
+from engine.hypervisor.vm import Vm
 
 _STATES = ("free", "pending", "active", "active, pending")
 
@@ -39,7 +39,7 @@ def _device(vm: str, slot: int, mmio: VirtioMmio) -> VirtioView:
         slot=slot,
         name=mmio.name,
         base=virtio_base(slot),
-        intid=SPI_BASE + VIRTIO_SPI + slot,
+        intid=FIRST_SPI + VIRTIO_SPI + slot,
         status=(mmio.status.name or "") if mmio.status else "",
         trouble=mmio.trouble,
         interrupts=mmio.interrupts,
@@ -87,7 +87,7 @@ def _vm(vm: Vm) -> VmInterruptsView:
 
 def _interrupts(vm: Vm) -> Iterator[InterruptView]:
     distributor = vm.vgic.distributor
-    sources = {SPI_BASE + VIRTIO_SPI + slot: device.name for slot, device in enumerate(vm.virtio)}
+    sources = {FIRST_SPI + VIRTIO_SPI + slot: device.name for slot, device in enumerate(vm.virtio)}
     for number, redistributor in enumerate(distributor.redistributors):
         yield from (_interrupt(redistributor.bank, intid, number, "") for intid in _members(redistributor.bank))
     for intid in _members(distributor.spi):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.arch.paging import ACCESS_FLAG, S2AP, S2AP_SHIFT, SHAREABILITY_SHIFT, STATE_SHIFT, XN, PageState
+from engine.arch.paging import ACCESS_FLAG, PXN, S2AP, S2AP_SHIFT, SHAREABILITY_SHIFT, STATE_SHIFT, UXN, XN, PageState
 
 Pairs = tuple[tuple[str, str], ...]
 """(field, value), in display order."""
@@ -45,19 +45,18 @@ def stage1_leaf(descriptor: int, mair: int, el: int) -> Pairs:
     """A block or page of stage 1; `el` is 1 for EL1&0, 2 for EL2."""
     index = descriptor >> 2 & 7
     access = (_AP_EL2 if el == 2 else _AP)[descriptor >> 6 & 3]
-    never = (
-        (("XN", _bit(descriptor, 54)),) if el == 2 else (("UXN", _bit(descriptor, 54)), ("PXN", _bit(descriptor, 53)))
-    )
-    not_global = () if el == 2 else (("nG", _bit(descriptor, 11)),)
+    uxn, pxn = _flag(descriptor, UXN), _flag(descriptor, PXN)
+    never = (("XN", uxn),) if el == 2 else (("UXN", uxn), ("PXN", pxn))
+    not_global = () if el == 2 else (("nG", _flag(descriptor, 1 << 11)),)
     return (
         ("AP", access),
         *never,
         (f"Attr{index}", mair_word(mair >> 8 * index & 0xFF)),
         ("SH", _SHAREABILITY[descriptor >> SHAREABILITY_SHIFT & 3]),
-        ("AF", "1" if descriptor & ACCESS_FLAG else "0"),
+        ("AF", _flag(descriptor, ACCESS_FLAG)),
         *not_global,
-        ("NS", _bit(descriptor, 5)),
-        ("Contiguous", _bit(descriptor, 52)),
+        ("NS", _flag(descriptor, 1 << 5)),
+        ("Contiguous", _flag(descriptor, _CONTIGUOUS)),
         ("SW", f"{descriptor >> STATE_SHIFT & _SW_MASK:#x}"),
     )
 
@@ -66,9 +65,9 @@ def stage1_table(descriptor: int) -> Pairs:
     """What a table entry takes away from all below it."""
     return (
         ("APTable", f"{descriptor >> 61 & 3}"),
-        ("UXNTable", _bit(descriptor, 60)),
-        ("PXNTable", _bit(descriptor, 59)),
-        ("NSTable", _bit(descriptor, 63)),
+        ("UXNTable", _flag(descriptor, 1 << 60)),
+        ("PXNTable", _flag(descriptor, 1 << 59)),
+        ("NSTable", _flag(descriptor, 1 << 63)),
     )
 
 
@@ -93,14 +92,14 @@ def stage2_leaf(descriptor: int, ours: bool) -> Pairs:
         software = f"{software} ({page_state(PageState(descriptor >> STATE_SHIFT & 3))})"
     return (
         ("S2AP", S2AP(descriptor >> S2AP_SHIFT & 3).name.replace("_", "/").lower()),
-        ("XN", "1" if descriptor & XN else "0"),
+        ("XN", _flag(descriptor, XN)),
         ("MemAttr", stage2_memory(descriptor)),
         ("SH", _SHAREABILITY[descriptor >> SHAREABILITY_SHIFT & 3]),
-        ("AF", "1" if descriptor & ACCESS_FLAG else "0"),
-        ("Contiguous", "1" if descriptor & _CONTIGUOUS else "0"),
+        ("AF", _flag(descriptor, ACCESS_FLAG)),
+        ("Contiguous", _flag(descriptor, _CONTIGUOUS)),
         ("SW", software),
     )
 
 
-def _bit(descriptor: int, bit: int) -> str:
-    return str(descriptor >> bit & 1)
+def _flag(descriptor: int, bit: int) -> str:
+    return "1" if descriptor & bit else "0"

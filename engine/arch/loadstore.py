@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.arch.bits import bits, signed
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
@@ -37,18 +39,10 @@ class LoadStore:
     """Added to Rn afterwards, None to leave it."""
 
 
-def _bits(word: int, high: int, low: int) -> int:
-    return word >> low & (1 << (high - low + 1)) - 1
-
-
-def _signed(value: int, width: int) -> int:
-    return value - (1 << width) if value >> (width - 1) else value
-
-
 def _single(word: int) -> Transfer | None:
     """The transfer of a load/store (one register) from its size, V, opc and Rt fields."""
-    size, opc, register = _bits(word, 31, 30), _bits(word, 23, 22), _bits(word, 4, 0)
-    if _bits(word, 26, 26):
+    size, opc, register = bits(word, 31, 30), bits(word, 23, 22), bits(word, 4, 0)
+    if bits(word, 26, 26):
         scale = (opc >> 1) << 2 | size
         return Transfer(0, 1 << scale, register, bool(opc & 1), vector=True) if scale <= 4 else None
     if (opc >= 2 and size == 3) or (opc == 3 and size == 2):
@@ -60,39 +54,39 @@ def _decode_single(word: int) -> LoadStore | None:
     transfer = _single(word)
     if transfer is None:
         return None
-    base = _bits(word, 9, 5)
-    if _bits(word, 25, 24) == 1:
+    base = bits(word, 9, 5)
+    if bits(word, 25, 24) == 1:
         return LoadStore(base, (transfer,))
-    if _bits(word, 25, 24) != 0:
+    if bits(word, 25, 24) != 0:
         return None
-    mode = _bits(word, 11, 10)
-    if _bits(word, 21, 21):
+    mode = bits(word, 11, 10)
+    if bits(word, 21, 21):
         return LoadStore(base, (transfer,)) if mode == 2 else None
     indexed = mode in (1, 3)
-    return LoadStore(base, (transfer,), _signed(_bits(word, 20, 12), 9) if indexed else None)
+    return LoadStore(base, (transfer,), signed(bits(word, 20, 12), 9) if indexed else None)
 
 
 def _decode_pair(word: int) -> LoadStore | None:
-    opc, vector, load = _bits(word, 31, 30), bool(_bits(word, 26, 26)), bool(_bits(word, 22, 22))
+    opc, vector, load = bits(word, 31, 30), bool(bits(word, 26, 26)), bool(bits(word, 22, 22))
     if opc == 3 or (opc == 1 and not vector and not load):
         return None
     size = 4 << opc if vector else (8 if opc == 2 else 4)
-    signed = opc == 1 and not vector
-    mode = _bits(word, 25, 23)
+    extends = opc == 1 and not vector
+    mode = bits(word, 25, 23)
     transfers = tuple(
-        Transfer(n * size, size, register, load, signed, vector=vector)
-        for n, register in enumerate((_bits(word, 4, 0), _bits(word, 14, 10)))
+        Transfer(n * size, size, register, load, extends, vector=vector)
+        for n, register in enumerate((bits(word, 4, 0), bits(word, 14, 10)))
     )
-    delta = _signed(_bits(word, 21, 15), 7) * size
-    return LoadStore(_bits(word, 9, 5), transfers, delta if mode in (1, 3) else None)
+    delta = signed(bits(word, 21, 15), 7) * size
+    return LoadStore(bits(word, 9, 5), transfers, delta if mode in (1, 3) else None)
 
 
 def _decode_ordered(word: int) -> LoadStore | None:
     """LDAR and STLR."""
-    if not (_bits(word, 23, 23) and not _bits(word, 21, 21) and _bits(word, 15, 15)):
+    if not (bits(word, 23, 23) and not bits(word, 21, 21) and bits(word, 15, 15)):
         return None
-    transfer = Transfer(0, 1 << _bits(word, 31, 30), _bits(word, 4, 0), bool(_bits(word, 22, 22)))
-    return LoadStore(_bits(word, 9, 5), (transfer,))
+    transfer = Transfer(0, 1 << bits(word, 31, 30), bits(word, 4, 0), bool(bits(word, 22, 22)))
+    return LoadStore(bits(word, 9, 5), (transfer,))
 
 
 def writes_back(word: int) -> bool:
@@ -102,11 +96,11 @@ def writes_back(word: int) -> bool:
 
 def decode(word: int) -> LoadStore | None:
     """The access an instruction word makes, or None when it is not one that can be emulated."""
-    kind = _bits(word, 29, 27)
+    kind = bits(word, 29, 27)
     if kind == 0b111:
         return _decode_single(word)
-    if kind == 0b101 and not _bits(word, 25, 25):
+    if kind == 0b101 and not bits(word, 25, 25):
         return _decode_pair(word)
-    if _bits(word, 29, 24) == 0b001000:
+    if bits(word, 29, 24) == 0b001000:
         return _decode_ordered(word)
     return None

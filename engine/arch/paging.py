@@ -69,6 +69,8 @@ SHAREABILITY_SHIFT = 8
 INNER_SHAREABLE = 3
 XN = 1 << 54
 """Execute never at EL1 and EL0 (without FEAT_XNX bit 53 is RES0)."""
+PXN, UXN = 1 << 53, 1 << 54
+"""Of stage 1: execute never at EL1, and at EL0 (or EL2)."""
 STATE_SHIFT = 55
 
 
@@ -112,6 +114,11 @@ def is_leaf(descriptor: int, level: int) -> bool:
 
 
 _TABLE = struct.Struct(f"<{ENTRIES}Q")
+
+
+def entries(table: bytes) -> tuple[int, ...]:
+    """The descriptors of a table of 4 KB."""
+    return _TABLE.unpack(table)
 
 
 @lru_cache(maxsize=32)

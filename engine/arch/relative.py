@@ -5,9 +5,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+from engine.arch.bits import MASK64, signed
 from engine.arch.paging import PAGE
-
-_MASK64 = (1 << 64) - 1
 
 
 class Relative(enum.Enum):
@@ -55,13 +54,13 @@ def target(word: int, address: int) -> Target | None:
     """What the instruction at an address names, None if nothing."""
     for form in _FORMS:
         if word & form.mask == form.value:
-            offset = 4 * _signed(word >> form.low, form.bits)
-            return Target(form.kind, address + offset & _MASK64)
+            offset = 4 * signed(word >> form.low, form.bits)
+            return Target(form.kind, address + offset & MASK64)
     if word & _ADR_MASK in (_ADR, _ADRP):
-        offset = _signed(word >> 5 << 2 | word >> 29 & 3, 21)
+        offset = signed(word >> 5 << 2 | word >> 29 & 3, 21)
         if word & _ADR_MASK == _ADRP:
-            return Target(Relative.PAGE, (address & -PAGE) + offset * PAGE & _MASK64)
-        return Target(Relative.ADDRESS, address + offset & _MASK64)
+            return Target(Relative.PAGE, (address & -PAGE) + offset * PAGE & MASK64)
+        return Target(Relative.ADDRESS, address + offset & MASK64)
     return None
 
 
@@ -85,8 +84,3 @@ def literal_size(word: int) -> int:
 def is_call(word: int) -> bool:
     """BL or BLR: what comes after it is where the callee returns to."""
     return word & 0xFC00_0000 == 0x9400_0000 or word & 0xFFFF_FC1F == 0xD63F_0000
-
-
-def _signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> bits - 1 else value

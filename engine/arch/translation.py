@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.arch.controls import HCR_PTW
 from engine.arch.esr import FaultStatus
-from engine.arch.paging import ACCESS_FLAG, LEVELS, S2AP_SHIFT, TABLE_OR_PAGE, VALID
+from engine.arch.paging import ACCESS_FLAG, LEVELS, PXN, S2AP_SHIFT, TABLE_OR_PAGE, UXN, VALID, XN
 from engine.arch.regime import ANY_ACCESS, NO_ACCESS, PHYSICAL_BITS, Access, Stage, Stage1
 
 Read = Callable[[int], int]
@@ -25,7 +25,6 @@ _KINDS = {
     FaultStatus.EXTERNAL_ON_WALK_L0: "external abort on a walk",
 }
 _AP_EL0, _AP_READ_ONLY = 1 << 6, 1 << 7
-_PXN, _UXN = 1 << 53, 1 << 54
 _APTABLE_NO_EL0, _APTABLE_READ_ONLY, _XNTABLE, _PXNTABLE = 1 << 61, 1 << 62, 1 << 60, 1 << 59
 _WNR, _S1PTW = 1 << 6, 1 << 7
 _MEMATTR_OUTER = 0b1100 << 2
@@ -195,10 +194,10 @@ def _entry(read: Read, physical: int | None, stage: int, level: int) -> tuple[in
         return physical, None, Fault(FaultStatus.EXTERNAL_ON_WALK_L0, stage, level)
 
 
-Entry = Callable[[int, int], tuple[int | None, int | None, Fault | None]]
+_Entry = Callable[[int, int], tuple[int | None, int | None, Fault | None]]
 
 
-def _walk(stage: Stage, address: int, entry: Entry) -> tuple[tuple[Step, ...], Fault | None]:
+def _walk(stage: Stage, address: int, entry: _Entry) -> tuple[tuple[Step, ...], Fault | None]:
     """The entries down to the leaf, or to the fault."""
     steps: list[Step] = []
     table = stage.root
@@ -241,8 +240,8 @@ def effective(steps: Iterable[Step], hierarchical: bool) -> int:
     """The leaf's descriptor with what the tables above it take away (D8.4.2)."""
     *tables, leaf = (step.descriptor or 0 for step in steps)
     for table in tables if hierarchical else ():
-        leaf |= _UXN if table & _XNTABLE else 0
-        leaf |= _PXN if table & _PXNTABLE else 0
+        leaf |= UXN if table & _XNTABLE else 0
+        leaf |= PXN if table & _PXNTABLE else 0
         leaf |= _AP_READ_ONLY if table & _APTABLE_READ_ONLY else 0
         leaf &= ~_AP_EL0 if table & _APTABLE_NO_EL0 else -1
     return leaf
@@ -253,7 +252,7 @@ def stage1_allowed(leaf: int, el: int, write_implies_xn: bool) -> Access:
     write = NO_ACCESS if leaf & _AP_READ_ONLY else Access.WRITE
     for_el0 = Access.READ | write if leaf & _AP_EL0 else NO_ACCESS
     data = for_el0 if el == 0 else Access.READ | write
-    never = leaf & (_PXN if el == 1 else _UXN) or (write_implies_xn and Access.WRITE in data)
+    never = leaf & (PXN if el == 1 else UXN) or (write_implies_xn and Access.WRITE in data)
     if el == 1 and Access.WRITE in for_el0:
         never = True  # what EL0 may write, EL1 never executes
     return data if never else data | Access.EXECUTE
@@ -263,4 +262,4 @@ def stage2_allowed(leaf: int) -> Access:
     """What stage 2 lets anybody do (D8.4.3, without FEAT_XNX)."""
     access = leaf >> S2AP_SHIFT & 3
     data = (Access.READ if access & 1 else NO_ACCESS) | (Access.WRITE if access & 2 else NO_ACCESS)
-    return data if leaf & _UXN else data | Access.EXECUTE
+    return data if leaf & XN else data | Access.EXECUTE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.board.gic.interrupts import FIRST_SPI, SPIS
 from engine.board.memory_map import (
     RTC_SPI,
     TIMER_HYPERVISOR_PPI,
@@ -12,8 +13,7 @@ from engine.board.memory_map import (
 )
 
 FIRST_PPI = 16
-FIRST_SPI = 32
-LIMIT = FIRST_SPI + 256
+LIMIT = FIRST_SPI + SPIS
 """INTIDs are below this."""
 
 KNOWN: dict[int, str] = {

@@ -12,13 +12,13 @@ from typing import Final
 
 from unicorn import Uc, unicorn_const
 
+from engine.arch.bits import MASK64
 from engine.arch.paging import PAGE
 from engine.board.memory import Memory
 from engine.cpu import unicorn_api as api
 
 _REACH: Final = 7
 """Bytes before a range at which an access may begin that touches it: the engine's are 8 bytes long at most."""
-_EVERYWHERE = (1 << 64) - 1
 _KINDS = (unicorn_const.UC_HOOK_MEM_READ, unicorn_const.UC_HOOK_MEM_WRITE)
 
 
@@ -44,7 +44,7 @@ class Filter:
 
     low: int
     span: int
-    mask: int = _EVERYWHERE
+    mask: int = MASK64
     """PAGE - 1: in any page."""
 
     @classmethod
@@ -92,7 +92,7 @@ class AccessWatches:
             api.remove_hook(self._engine, hook)
         self._filters, self._judge = filters, judge
         bounds = [(max(0, each.low), each.low + each.span - 1) for each in filters]
-        if any(each.mask != _EVERYWHERE for each in filters):
+        if any(each.mask != MASK64 for each in filters):
             bounds = [(1, 0)]
         self._hooks = [
             api.add_hook(self._engine, kind, self._callback, None, *each) for each in bounds for kind in _KINDS

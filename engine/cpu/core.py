@@ -215,9 +215,9 @@ class Core:
         """Physical address of a guest virtual one in the current regime, None if that access would fault."""
         return api.translate(self._handle, address, _EXECUTE if execute else _WRITE if write else _READ)
 
-    def instruction(self) -> int | None:
-        """The instruction word at PC, None where it cannot be read: it is not mapped, or to nothing."""
-        physical = self.translate(self.state.pc, execute=True)
+    def instruction(self, address: int | None = None) -> int | None:
+        """The instruction word at a virtual address (PC if None); None where it is not mapped, or to nothing."""
+        physical = self.translate(self.state.pc if address is None else address, execute=True)
         return self._memory.read_u32(physical) if physical is not None and self._memory.contains(physical, 4) else None
 
     def spins(self) -> bool:

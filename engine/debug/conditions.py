@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from engine.arch.bits import MASK64
+
 LONGEST: Final = 256
 """Characters."""
 DEEPEST: Final = 24
 """Brackets, loads and unary operators within each other."""
-MASK: Final = (1 << 64) - 1
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)(?![\w.$])"
@@ -137,11 +138,11 @@ def evaluate(tree: Tree, scope: Scope) -> int:
             found = scope.value(text)
             if found is None:
                 raise ExpressionError(f"expected a register or a symbol (got {text!r})")
-            return found & MASK
+            return found & MASK64
         case Load(size, address):
             return scope.load(evaluate(address, scope), size)
         case Unary(op, operand):
-            return int(_UNARY[op](evaluate(operand, scope))) & MASK
+            return int(_UNARY[op](evaluate(operand, scope))) & MASK64
         case Binary(op, left, right):
             return _binary(op, left, right, scope)
 
@@ -152,7 +153,7 @@ def _binary(op: str, left: Tree, right: Tree, scope: Scope) -> int:
         return int(bool(first) and bool(evaluate(right, scope)))
     if op == "||":
         return int(bool(first) or bool(evaluate(right, scope)))
-    return int(_ARITHMETIC[op][1](first, evaluate(right, scope))) & MASK
+    return int(_ARITHMETIC[op][1](first, evaluate(right, scope))) & MASK64
 
 
 def names(tree: Tree) -> Iterator[str]:
@@ -222,7 +223,7 @@ class _Parser:
 
     def _number(self, text: str) -> int:
         value = int(text, 10 if text.isdecimal() else 0)
-        if value > MASK:
+        if value > MASK64:
             self._next -= 1
             raise self._wrong("a number of at most 64 bits")
         return value

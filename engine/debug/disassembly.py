@@ -9,6 +9,7 @@ from typing import Final
 import capstone
 
 from engine.arch import relative
+from engine.arch.bits import MASK64
 from engine.arch.paging import PAGE
 from engine.arch.relative import Relative
 from engine.arch.sysreg import SysReg, key_of
@@ -17,7 +18,6 @@ from engine.debug_views import CodeLine, CodeView
 from engine.hypervisor.vcpu import Vcpu
 
 MOST_LINES: Final = 512
-_MASK64 = (1 << 64) - 1
 _ENCODED_REGISTER = re.compile(r"\bs[23]_\d_c\d+_c\d+_\d\b")
 _SYMBOLIC = {key.value: key.name for key in SysReg}
 _ENGINE = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
@@ -32,10 +32,10 @@ def code_view(
     is left out.
     """
     pc = vcpu.registers.pc
-    centre = (pc if around is None else around) & _MASK64 & -4
+    centre = (pc if around is None else around) & MASK64 & -4
     before = min(max(0, before), MOST_LINES - 1)
     after = min(max(0, after), MOST_LINES - 1 - before)
-    first, last = max(0, centre - 4 * before), min(_MASK64 & -4, centre + 4 * after)
+    first, last = max(0, centre - 4 * before), min(MASK64 & -4, centre + 4 * after)
     listing = _Listing(vcpu, _by_address(breakpoints))
     return CodeView(vcpu.vm.name, vcpu.index, pc, tuple(listing.lines(first, last)))
 
@@ -124,7 +124,7 @@ class _Listing:
         parts = relative.based(word)
         if parts is None or began is None or parts[0] != began[0]:
             return ""
-        address = began[1] + parts[1] & _MASK64
+        address = began[1] + parts[1] & MASK64
         return self._symbols.lookup(address) or f"{address:#x}"
 
     def _literal(self, word: int, address: int) -> str:

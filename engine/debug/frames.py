@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from engine.arch.addressing import pair_offset
+from engine.arch.bits import MASK64, bits, signed
+
 FARTHEST: Final = 4096
 """Instructions that are looked through on the way back to the start of a function."""
 _EPILOGUE = 32
@@ -18,7 +21,6 @@ _GUESSED = 256
 """Instructions before it that are looked through for the start of a function without a symbol."""
 _B = 0b000101
 _SP, _LR = 31, 30
-_MASK64 = (1 << 64) - 1
 
 Fetch = Callable[[int], int | None]
 """The instruction word at a virtual address, None where none can be read."""
@@ -45,49 +47,40 @@ class _Frame:
     """Where x29 points."""
 
 
-def _bits(word: int, high: int, low: int) -> int:
-    return word >> low & (1 << (high - low + 1)) - 1
-
-
-def _signed(value: int, width: int) -> int:
-    return value - (1 << width) if value >> (width - 1) else value
-
-
 def _sp_change(word: int) -> int | None:
     """ADD or SUB of a constant to SP (Arm ARM C6.2.4, C6.2.308); None for anything else."""
     if word & 0xBF80_03FF != 0x9100_03FF:
         return None
-    value = _bits(word, 21, 10) << (12 if word & 1 << 22 else 0)
+    value = bits(word, 21, 10) << (12 if word & 1 << 22 else 0)
     return -value if word & 1 << 30 else value
 
 
 def _pointer(word: int) -> int | None:
     """ADD X29, SP, #constant, or MOV X29, SP."""
-    return _bits(word, 21, 10) if word & 0xFFC0_03FF == 0x9100_03FD else None
+    return bits(word, 21, 10) if word & 0xFFC0_03FF == 0x9100_03FD else None
 
 
 def _stack_access(word: int) -> tuple[bool, int | None, int] | None:
     """(load, place of LR from SP, what SP moves by) of a load or store at SP; place None without LR."""
-    if _bits(word, 9, 5) != _SP:
+    if bits(word, 9, 5) != _SP:
         return None
     if word & 0x3A00_0000 == 0x2800_0000:
         return _pair(word)
     load, has_lr = bool(word & 1 << 22), word & 0xFF80_001F in (0xF900_0000 | _LR, 0xF800_0000 | _LR)
     if word & 0xFF80_0000 == 0xF900_0000:
-        return load, _bits(word, 21, 10) * 8 if has_lr else None, 0
+        return load, bits(word, 21, 10) * 8 if has_lr else None, 0
     if word & 0x3B20_0400 == 0x3800_0400:
-        offset, pre = _signed(_bits(word, 20, 12), 9), bool(word & 1 << 11)
+        offset, pre = signed(bits(word, 20, 12), 9), bool(word & 1 << 11)
         return load, (offset if pre else 0) if has_lr else None, offset
     return None
 
 
 def _pair(word: int) -> tuple[bool, int | None, int]:
     """STP and LDP, of X registers or others."""
-    opc, vector = _bits(word, 31, 30), bool(word & 1 << 26)
-    offset = _signed(_bits(word, 21, 15), 7) << (2 + opc if vector else 2 + (opc >> 1))
-    mode = _bits(word, 24, 23)
-    names = (_bits(word, 4, 0), _bits(word, 14, 10))
-    place = (0 if mode == 1 else offset) + 8 * names.index(_LR) if _LR in names and opc == 2 and not vector else None
+    whole = word & 0xC400_0000 == 0x8000_0000  # of general registers, all 64 bits
+    offset, mode = pair_offset(word), bits(word, 24, 23)
+    names = (bits(word, 4, 0), bits(word, 14, 10))
+    place = (0 if mode == 1 else offset) + 8 * names.index(_LR) if _LR in names and whole else None
     return bool(word & 1 << 22), place, offset if mode in (1, 3) else 0
 
 
@@ -97,7 +90,7 @@ def _is_return(word: int) -> bool:
 
 def _branches(word: int) -> bool:
     """Any branch or exception, but no system instruction (Arm ARM C4.1.88)."""
-    return word & 0x1C00_0000 == 0x1400_0000 and _bits(word, 31, 22) != 0b1101010100
+    return word & 0x1C00_0000 == 0x1400_0000 and bits(word, 31, 22) != 0b1101010100
 
 
 def find(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return | None:
@@ -109,7 +102,7 @@ def find(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return |
     begin = _guess(fetch, pc) if start is None else start
     found = _straight(fetch, pc, sp) or _body(fetch, pc, begin, sp, fp)
     if found is None and fp and fp % 8 == 0:
-        return Return(fp + 16 & _MASK64, fp + 8 & _MASK64, exact=False)
+        return Return(fp + 16 & MASK64, fp + 8 & MASK64, exact=False)
     return found
 
 
@@ -162,7 +155,7 @@ def _straight(fetch: Fetch, pc: int, sp: int) -> Return | None:
         if word is None:
             return None
         if _is_return(word):
-            return Return(sp + frame.moved & _MASK64, None if frame.saved is None else sp + frame.saved & _MASK64)
+            return Return(sp + frame.moved & MASK64, None if frame.saved is None else sp + frame.saved & MASK64)
         if _branches(word):
             return None
         access = _stack_access(word)
@@ -178,7 +171,7 @@ def _body(fetch: Fetch, pc: int, start: int | None, sp: int, fp: int) -> Return 
     words = [fetch(address) for address in range(start, pc, 4)]
     frame = _prologue([word for word in words if word is not None])
     entry = sp - frame.moved if frame.pointer is None else fp - frame.pointer
-    return Return(entry & _MASK64, None if frame.saved is None else entry + frame.saved & _MASK64)
+    return Return(entry & MASK64, None if frame.saved is None else entry + frame.saved & MASK64)
 
 
 def _prologue(words: Sequence[int]) -> _Frame:

@@ -6,7 +6,7 @@ import enum
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from engine.console import Console
 from engine.debug import event_words
@@ -17,6 +17,8 @@ from engine.hypervisor.hypervisor import Hypervisor
 
 _LONGEST_TEXT = 60
 """Characters of what a console showed that are told."""
+LONGEST_LINE: Final = 1 << 13
+"""Characters of an event's line that are searched: a guest may print a lot in one piece."""
 
 
 class Goal(enum.StrEnum):
@@ -51,13 +53,15 @@ class EventMatch:
     kind: str
     """As `event_words.KINDS` has it; "" for any."""
     pattern: re.Pattern[str]
-    """Searched for in `event_words.line`: kind, place, text."""
+    """Searched for in the first LONGEST_LINE characters of `event_words.line`: kind, place, text."""
 
     def __str__(self) -> str:
         return f"an event {self.kind} {self.pattern.pattern!r}".replace("  ", " ")
 
     def takes(self, event: Event) -> bool:
-        return self.kind in ("", event_words.kind(event)) and bool(self.pattern.search(event_words.line(event)))
+        return self.kind in ("", event_words.kind(event)) and bool(
+            self.pattern.search(event_words.line(event), 0, LONGEST_LINE)
+        )
 
 
 AnyGoal: TypeAlias = Goal | ConsoleText | EventMatch
@@ -92,11 +96,6 @@ class Goals:
         self._consoles = consoles
         self._run: _Wait | None = None
         self._wait: _Wait | None = None
-
-    @property
-    def waited_for(self) -> AnyGoal | None:
-        """What somebody waits for."""
-        return None if self._wait is None else self._wait.goal
 
     def set(self, goal: AnyGoal | None) -> None:
         """Where the run at hand ends: it is held at once where a console shows the text already."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.arch.paging import PAGE
+from engine.arch.bits import MASK64
 from engine.arch.sysreg import SysReg
 from engine.cpu.timer import TimerPpi
 from engine.debug.conditions import ExpressionError
+from engine.debug.pages import pieces
 from engine.hypervisor.vcpu import Vcpu
 
 SYSTEM_GROUPS: Final[dict[str, tuple[SysReg, ...]]] = {
@@ -66,7 +67,7 @@ def general(name: str) -> tuple[int, int] | None:
     """(number, mask) of `X0` to `X30` and `W0` to `W30`, upper case; None for any other name."""
     number = name[1:]
     if name[:1] in ("X", "W") and number.isdecimal() and str(int(number)) == number and int(number) <= 30:
-        return int(number), (1 << 64) - 1 if name[0] == "X" else (1 << 32) - 1
+        return int(number), MASK64 if name[0] == "X" else (1 << 32) - 1
     return None
 
 
@@ -120,12 +121,10 @@ class VcpuScope:
 
     def load(self, address: int, size: int) -> int:
         """1, 2, 4 or 8 bytes of memory; ExpressionError where they cannot be read."""
-        vm, data = self._vcpu.vm, b""
-        while len(data) < size:
-            here = address + len(data) & (1 << 64) - 1
-            length = min(size - len(data), PAGE - here % PAGE)
-            physical = vm.core.translate(here)
-            if physical is None or not vm.memory.contains(physical, length):
-                raise ExpressionError(f"cannot load {size} bytes at {address:#x}: no memory is mapped at {here:#x}")
-            data += vm.memory.read(physical, length)
+        data = b""
+        for piece in pieces(self._vcpu, address, size):
+            if piece.physical is None:
+                where = f"no memory is mapped at {piece.address:#x}"
+                raise ExpressionError(f"cannot load {size} bytes at {address:#x}: {where}")
+            data += self._vcpu.vm.memory.read(piece.physical, piece.size)
         return int.from_bytes(data, "little")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.arch import relative
+from engine.arch.bits import MASK64
 from engine.arch.relative import Relative
 from engine.cpu.state import CpuState
 from engine.debug.translating import onlooker
@@ -14,7 +15,6 @@ from engine.hypervisor.vcpu import Vcpu
 
 MOST_FRAMES: Final = 64
 MOST_WORDS: Final = 64
-_MASK64 = (1 << 64) - 1
 _FP, _LR, _SP = 29, 30, 31
 _LARGEST_FUNCTION = 64 << 10
 """Bytes; how far from its start code without symbols is taken to belong to a function."""
@@ -38,7 +38,7 @@ class _Stack:
 
     def _read(self, address: int, size: int = 8) -> int | None:
         """A number at an address that is a multiple of its size, None where nothing is mapped."""
-        physical = self._translator.readable(address & _MASK64).physical
+        physical = self._translator.readable(address & MASK64).physical
         if physical is None or address % size or not self._memory.contains(physical, size):
             return None
         return int.from_bytes(self._memory.read(physical, size), "little")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.arch.relative import is_call
 from engine.debug import frames
 from engine.debug.conditions import ExpressionError
 from engine.debug.registers import VcpuScope
@@ -20,8 +21,7 @@ class SteppingError(ValueError):
 
 def calls(word: int) -> bool:
     """BL, BLR, SVC, HVC or SMC: what comes back to the next instruction."""
-    branch = word & 0xFC00_0000 == 0x9400_0000 or word & 0xFFFF_FC1F == 0xD63F_0000
-    return branch or word & 0xFFE0_001F in _EXCEPTION_CALLS
+    return is_call(word) or word & 0xFFE0_001F in _EXCEPTION_CALLS
 
 
 def over(vcpu: Vcpu) -> Target | None:
@@ -45,7 +45,7 @@ def out(vcpu: Vcpu, cycles_per_tick: int) -> Target:
     scope = VcpuScope(vcpu, cycles_per_tick)
     vm, core = vcpu.vm, vcpu.vm.core
     state = core.state
-    found = frames.find(lambda at: _word(vcpu, at), state.pc, _start(vcpu), state.x[_SP], state.x[_FP])
+    found = frames.find(core.instruction, state.pc, _start(vcpu), state.x[_SP], state.x[_FP])
     if found is None:
         raise SteppingError(f"cannot tell where the function at {state.pc:#x} returns to")
     try:
@@ -70,14 +70,4 @@ def to(partition: Partition, address: int) -> Target:
 
 def _start(vcpu: Vcpu) -> int | None:
     """First instruction of the function that a vCPU is in, by the symbols."""
-    pc = vcpu.registers.pc
-    name, _, offset = vcpu.vm.symbols.lookup(pc).rpartition("+")
-    if name:
-        return pc - int(offset, 16)
-    return pc if offset else None
-
-
-def _word(vcpu: Vcpu, address: int) -> int | None:
-    memory = vcpu.vm.memory
-    physical = vcpu.vm.core.translate(address, execute=True)
-    return memory.read_u32(physical) if physical is not None and memory.contains(physical, 4) else None
+    return vcpu.vm.symbols.start(vcpu.registers.pc)

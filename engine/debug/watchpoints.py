@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.arch.addressing import LONGEST_ACCESS, first_address, status_register, stores_exclusive, zeroes_block
+from engine.arch.bits import MASK64
 from engine.arch.paging import PAGE
 from engine.cpu.accesses import Access, Filter
 from engine.debug.stops import AccessKind, Space, Watchpoint
@@ -16,7 +17,6 @@ _REGISTERS = struct.Struct("<32Q")
 _SHOWN = 16
 """Bytes of a value that are told."""
 _NO_REGISTER = 31
-_MASK64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,7 @@ def _placed(vcpu: Vcpu, accesses: Sequence[Access]) -> Iterator[_Placed]:
     """
     core = vcpu.vm.core
     first = accesses[0]
-    at = core.translate(first.pc, execute=True)
-    word = vcpu.vm.memory.read_u32(at) if at is not None and vcpu.vm.memory.contains(at, 4) else 0
+    word = core.instruction(first.pc) or 0
     base = first_address(word, first.pc, _REGISTERS.unpack(first.registers))
     if base is None:
         return
@@ -61,7 +60,7 @@ def _placed(vcpu: Vcpu, accesses: Sequence[Access]) -> Iterator[_Placed]:
         failed = status != _NO_REGISTER and core.state.x[status] & 1
         accesses = () if failed else [access for access in accesses if access.write]
     for access in accesses:
-        virtual = base + (access.physical - base) % PAGE & _MASK64
+        virtual = base + (access.physical - base) % PAGE & MASK64
         yield _Placed(access, virtual, tuple(_pieces(vcpu, access, virtual)))
 
 
@@ -69,7 +68,7 @@ def _pieces(vcpu: Vcpu, access: Access, virtual: int) -> Iterator[tuple[int, int
     length = min(access.size, PAGE - access.physical % PAGE)
     yield access.physical, length
     if length < access.size:
-        beyond = vcpu.vm.core.translate(virtual + length & _MASK64, write=access.write)
+        beyond = vcpu.vm.core.translate(virtual + length & MASK64, write=access.write)
         if beyond is not None:
             yield beyond, access.size - length
 

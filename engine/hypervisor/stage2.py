@@ -16,6 +16,7 @@ from engine.arch.paging import (
     VALID,
     S2Leaf,
     WalkStep,
+    entries,
     index,
     is_leaf,
     is_table,
@@ -151,18 +152,23 @@ class Stage2:
 
     def clear(self) -> None:
         """Map nothing, and give back all tables but the root."""
-        tables = list(self._tables_below(self.root, START_LEVEL))
+        tables = list(self.tables_below_root())
         self.memory.fill_zero(self.root, PAGE)
         self.invalidate()
         for table in tables:
             self.tables.give_back(table)
 
+    def tables_below_root(self) -> Iterator[int]:
+        """Physical addresses of all tables but the root, each after those below it."""
+        return self._tables_below(self.root, START_LEVEL)
+
     def _tables_below(self, table: int, level: int) -> Iterator[int]:
-        for n in range(ENTRIES):
-            descriptor = self.memory.read_u64(table + 8 * n)
+        for descriptor in entries(self.memory.read(table, PAGE)):
             if is_table(descriptor, level):
-                yield from self._tables_below(descriptor & ADDRESS_MASK, level + 1)
-                yield descriptor & ADDRESS_MASK
+                below = descriptor & ADDRESS_MASK
+                if level + 1 < _PAGE_LEVEL:
+                    yield from self._tables_below(below, level + 1)
+                yield below
 
     def walk(self, ipa: int) -> list[WalkStep]:
         """The entries that a walk of an IPA looks at; none for an IPA that is too wide."""
@@ -210,13 +216,16 @@ class Stage2:
 
     def leaves(self) -> Iterator[tuple[int, int, S2Leaf]]:
         """(ipa, size, leaf) of everything mapped, in address order."""
-        yield from self._leaves(self.root, START_LEVEL, 0)
+        return ((ipa, size, S2Leaf.decode(first, _PAGE_LEVEL)) for ipa, size, first in self.descriptors())
 
-    def _leaves(self, table: int, level: int, base: int) -> Iterator[tuple[int, int, S2Leaf]]:
-        for n in range(ENTRIES):
-            descriptor = self.memory.read_u64(table + 8 * n)
-            ipa = base + n * level_size(level)
+    def descriptors(self) -> Iterator[tuple[int, int, int]]:
+        """(ipa, size, page descriptor of its first page) of everything mapped, in address order."""
+        return self._descriptors(self.root, START_LEVEL, 0)
+
+    def _descriptors(self, table: int, level: int, base: int) -> Iterator[tuple[int, int, int]]:
+        size = level_size(level)
+        for n, descriptor in enumerate(entries(self.memory.read(table, PAGE))):
             if is_table(descriptor, level):
-                yield from self._leaves(descriptor & ADDRESS_MASK, level + 1, ipa)
+                yield from self._descriptors(descriptor & ADDRESS_MASK, level + 1, base + n * size)
             elif is_leaf(descriptor, level):
-                yield ipa, level_size(level), S2Leaf.decode(descriptor, level)
+                yield base + n * size, size, descriptor | TABLE_OR_PAGE

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from engine.arch.sysreg import SysReg
 from engine.board.gic import list_register as lr
 from engine.board.gic.distributor import Distributor, DistributorState
-from engine.board.gic.interrupts import FIRST_SPI, G1NS, SPECIAL
+from engine.board.gic.interrupts import FIRST_SPI, G1NS, SPECIAL, SPIS
 from engine.board.gic.redistributor import RedistributorRegion
 from engine.board.gic.sgi import SGI_KEYS
 from engine.board.gic.virtual_control import EN
@@ -44,7 +44,7 @@ class VGic:
     def __init__(
         self,
         vcpus: int,
-        spis: int = 256,
+        spis: int = SPIS,
         on_change: Callable[[int], None] = lambda _: None,
         deactivate_physical: Callable[[int, int], None] = lambda _vcpu, _pintid: None,
         list_registers: int = LIST_REGISTERS,

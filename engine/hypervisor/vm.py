@@ -18,8 +18,6 @@ from engine.images.placement import GuestImage
 from engine.machine_config import VmConfig
 from engine.views import VcpuState
 
-SPI_BASE = 32
-
 
 class Vm(Partition):
     """One VM of the machine, in the normal world at EL1."""

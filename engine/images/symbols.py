@@ -38,13 +38,10 @@ class SymbolTable:
 
     def lookup(self, address: int) -> str:
         """`name`, or `name+0x10` inside it; "" where nothing is known."""
-        index = bisect_right(self._addresses, address) - 1
-        if index < 0:
+        symbol = self._around(address)
+        if symbol is None:
             return ""
-        symbol = self._symbols[index]
         offset = address - symbol.address
-        if offset >= symbol.size > 0 or address >= self._end:
-            return ""
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
 
     def at(self, address: int) -> str:
@@ -55,9 +52,16 @@ class SymbolTable:
 
     def start(self, address: int) -> int | None:
         """Where the symbol that an address is in begins; None where nothing is known."""
-        if not self.lookup(address):
+        symbol = self._around(address)
+        return None if symbol is None else symbol.address
+
+    def _around(self, address: int) -> Symbol | None:
+        index = bisect_right(self._addresses, address) - 1
+        if index < 0:
             return None
-        return self._addresses[bisect_right(self._addresses, address) - 1]
+        symbol = self._symbols[index]
+        outside = address - symbol.address >= symbol.size > 0 or address >= self._end
+        return None if outside else symbol
 
     def address(self, name: str) -> int | None:
         """Address of a name (the lowest, if several places share it); None if there is none."""

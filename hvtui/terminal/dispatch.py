@@ -20,7 +20,17 @@ class Dispatch:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self.replies: list[str] = []
-        self._controls: dict[str, Callable[[], None]] = {
+        self._controls = self._make_controls()
+        self._escapes = self._make_escapes()
+        self._counted = self._make_counted()
+        self._others = self._make_others()
+
+    # --- what each code does ----------------------------------------------------------------------
+
+    def _make_controls(self) -> dict[str, Callable[[], None]]:
+        """C0 controls."""
+        screen = self._screen
+        return {
             "\b": lambda: screen.left(1),
             "\t": lambda: screen.tab(1),
             "\n": self._line_feed,
@@ -30,7 +40,11 @@ class Dispatch:
             "\x0e": lambda: self._shift(True),
             "\x0f": lambda: self._shift(False),
         }
-        self._escapes: dict[str, Callable[[], None]] = {
+
+    def _make_escapes(self) -> dict[str, Callable[[], None]]:
+        """Escape sequences without parameters."""
+        screen = self._screen
+        return {
             "7": screen.save_cursor,
             "8": screen.restore_cursor,
             "D": screen.index,
@@ -42,7 +56,11 @@ class Dispatch:
             "=": lambda: self._keypad(True),
             ">": lambda: self._keypad(False),
         }
-        self._counted: dict[str, Callable[[int], None]] = {
+
+    def _make_counted(self) -> dict[str, Callable[[int], None]]:
+        """Control sequences whose first parameter is a count, or a place, of at least 1."""
+        screen = self._screen
+        return {
             "@": screen.insert_characters,
             "A": screen.up,
             "k": screen.up,
@@ -67,7 +85,11 @@ class Dispatch:
             "Z": screen.back_tab,
             "b": screen.repeat,
         }
-        self._others: dict[str, Callable[[list[int]], None]] = {
+
+    def _make_others(self) -> dict[str, Callable[[list[int]], None]]:
+        """Control sequences by their private marker, intermediate bytes and final byte."""
+        screen = self._screen
+        return {
             "H": self._position,
             "f": self._position,
             "J": lambda given: screen.erase_in_display(given[0]) if given[0] < 4 else None,

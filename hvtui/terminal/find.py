@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def pattern(text: str) -> re.Pattern[str]:
     flags = re.RegexFlag(0) if any(map(str.isupper, text)) else re.IGNORECASE
     try:
         return re.compile(text, flags)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return re.compile(re.escape(text), flags)
 
 
@@ -49,10 +50,10 @@ def matches(line: Line, number: int, wanted: re.Pattern[str]) -> Iterator[Span]:
 
 def find_all(terminal: Terminal, wanted: re.Pattern[str]) -> list[Span]:
     """Oldest first; the newest `MOST_MATCHES` of them."""
-    found: list[Span] = []
+    found: deque[Span] = deque(maxlen=MOST_MATCHES)
     for number, line in enumerate(terminal.all_lines(), terminal.first):
-        found += matches(line, number, wanted)
-    return found[-MOST_MATCHES:]
+        found.extend(matches(line, number, wanted))
+    return list(found)
 
 
 class Selection(NamedTuple):

@@ -10,11 +10,10 @@ from wcwidth import wcwidth
 
 from hvtui.terminal import sgr
 from hvtui.terminal.charsets import ASCII, SETS, Charset
+from hvtui.terminal.known_cells import KnownCells
 from hvtui.terminal.line import BLANK, PLAIN, Cell, Line, Look
 from hvtui.terminal.page import Page
 from hvtui.terminal.rewrap import Place, rewrap
-
-_KNOWN_CELLS = 4096
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ class Screen:
     _primary: _Primary | None = field(default=None, init=False)
     _last: str = field(default="", init=False)
     """The last character written, for REP."""
-    _cells: dict[Look, dict[str, Cell]] = field(default_factory=dict, init=False)
+    _known: KnownCells = field(default_factory=KnownCells, init=False)
 
     def __post_init__(self) -> None:
         self.page = Page(self.columns, self.lines)
@@ -134,7 +133,7 @@ class Screen:
 
     def _draw_run(self, run: str) -> None:
         """Characters of one column each, as many at a time as fit on a line."""
-        cells = self._cells_of(self.cursor.look, run)
+        cells = self._known.of(self.cursor.look, run)
         start = 0
         while start < len(cells):
             end = start + self._room(1)
@@ -143,20 +142,6 @@ class Screen:
             self._put(cells[start:end])
             start = end
         self._last = run[-1]
-
-    def _cells_of(self, look: Look, run: str) -> list[Cell]:
-        known = self._cells.get(look)
-        if known is None:
-            if len(self._cells) > _KNOWN_CELLS:
-                self._cells.clear()
-            known = self._cells[look] = {}
-        try:
-            return [known[character] for character in run]
-        except KeyError:
-            if len(known) > _KNOWN_CELLS:
-                known.clear()
-            known.update({character: Cell(character, look) for character in run if character not in known})
-            return [known[character] for character in run]
 
     def _put(self, cells: list[Cell]) -> None:
         cursor = self.cursor
@@ -357,14 +342,13 @@ class Screen:
 
     def tab(self, count: int) -> None:
         """CHT: to the next tab stops, or the last column."""
-        for _ in range(min(count, self.columns)):
-            self.cursor.x = min((stop for stop in self.tabs if stop > self.cursor.x), default=self.columns - 1)
-        self._column()
+        stops = sorted(stop for stop in self.tabs if stop > self.cursor.x)
+        self.to_column(stops[count - 1] if count <= len(stops) else self.columns - 1)
 
     def back_tab(self, count: int) -> None:
         """CBT: to the tab stops before, or the first column."""
-        for _ in range(min(count, self.columns)):
-            self.cursor.x = max((stop for stop in self.tabs if stop < self.cursor.x), default=0)
+        stops = sorted((stop for stop in self.tabs if stop < self.cursor.x), reverse=True)
+        self.cursor.x = stops[count - 1] if count <= len(stops) else 0
 
     def set_margins(self, top: int, bottom: int) -> None:
         """DECSTBM, from 0; at least two lines, or nothing happens."""

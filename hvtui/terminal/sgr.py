@@ -43,7 +43,7 @@ def _one(look: Look, code: int, rest: str, following: Iterator[str]) -> Look:
     if code == 0:
         return PLAIN
     if code == 4 and rest:
-        return look._replace(underline=number(rest) != 0)
+        return look._replace(underline=number(rest.partition(":")[0]) != 0)
     if code in _SWITCHES:
         return look._replace(**_SWITCHES[code])
     if code in (38, 48):

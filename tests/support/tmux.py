@@ -29,26 +29,45 @@ class Picture(NamedTuple):
     y: int
 
 
-class Pane:
-    """A terminal of tmux that nothing runs in."""
+class _Server:
+    """A tmux of its own with one session."""
 
-    def __init__(self, directory: Path, columns: int, lines: int) -> None:
-        self._columns = columns
+    def __init__(self, directory: Path, command: str, columns: int, lines: int) -> None:
         # -L would put the socket where other servers are.
         self._command = ["tmux", "-S", str(directory / "tmux"), "-f", "/dev/null"]
-        # The cursor's answers would come back as input, so nobody echoes it.
-        self._run("-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), "stty raw -echo; exec sleep 3600")
+        self._run("-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), command)
         self._run("set", "-g", "status", "off")
-        self._run("resize-window", "-x", str(columns), "-y", str(lines))
-        self._tty = Path(self._run("display-message", "-p", "#{pane_tty}").strip())
-        self._count = 0
-        self._wait_for(self._raw, "the pane's line is not raw")
+        self.resize(columns, lines)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._run("kill-server")
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Another size of the terminal."""
+        self._run("resize-window", "-x", str(columns), "-y", str(lines))
+
+    def _run(self, *arguments: str) -> str:
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+        environment.pop("TMUX", None)
+        done = subprocess.run(
+            [*self._command, *arguments], capture_output=True, text=True, check=True, env=environment, timeout=20
+        )
+        return done.stdout
+
+
+class Pane(_Server):
+    """A terminal of tmux that nothing runs in."""
+
+    def __init__(self, directory: Path, columns: int, lines: int) -> None:
+        # The cursor's answers would come back as input, so nobody echoes it.
+        super().__init__(directory, "stty raw -echo; exec sleep 3600", columns, lines)
+        self._columns = columns
+        self._tty = Path(self._run("display-message", "-p", "#{pane_tty}").strip())
+        self._count = 0
+        self._wait_for(self._raw, "the pane's line is not raw")
 
     def show(self, data: bytes) -> Picture:
         """A terminal that was reset and then got `data`."""
@@ -80,14 +99,6 @@ class Pane:
         with os.fdopen(tty, "wb") as file:
             file.write(data)
 
-    def _run(self, *arguments: str) -> str:
-        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-        environment.pop("TMUX", None)
-        done = subprocess.run(
-            [*self._command, *arguments], capture_output=True, text=True, check=True, env=environment, timeout=20
-        )
-        return done.stdout
-
     @staticmethod
     def _wait_for(condition: Callable[[], bool], complaint: str) -> None:
         last = time.monotonic() + _PATIENCE_S
@@ -96,20 +107,11 @@ class Pane:
             time.sleep(0.002)
 
 
-class Program:
+class Program(_Server):
     """A program on a terminal of its own, driven as people do: by keys, and by reading the screen."""
 
     def __init__(self, directory: Path, command: str, columns: int, lines: int) -> None:
-        self._tmux = ["tmux", "-S", str(directory / "tmux"), "-f", "/dev/null"]
-        self._run("-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), f"{command}; echo left with $?; cat")
-        self._run("set", "-g", "status", "off")
-        self._run("resize-window", "-x", str(columns), "-y", str(lines))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._run("kill-server")
+        super().__init__(directory, f"{command}; echo left with $?; cat", columns, lines)
 
     def press(self, *keys: str) -> None:
         """Keys by tmux's names: `Enter`, `C-]`, `Down`, `s`."""
@@ -118,10 +120,6 @@ class Program:
     def type(self, text: str) -> None:
         """Text as it is."""
         self._run("send-keys", "-l", text)
-
-    def resize(self, columns: int, lines: int) -> None:
-        """Another size of the terminal."""
-        self._run("resize-window", "-x", str(columns), "-y", str(lines))
 
     def screen(self) -> str:
         """What it shows."""
@@ -134,11 +132,3 @@ class Program:
             assert time.monotonic() < last, f"no {text!r} in:\n{shown}"
             time.sleep(0.05)
         return shown
-
-    def _run(self, *arguments: str) -> str:
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
-        environment.pop("TMUX", None)
-        done = subprocess.run(
-            [*self._tmux, *arguments], capture_output=True, text=True, check=True, env=environment, timeout=20
-        )
-        return done.stdout

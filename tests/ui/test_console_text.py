@@ -92,7 +92,14 @@ async def test_matches_are_marked() -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("vda", ["vda", "VDA"]), ("VDA", ["VDA"]), ("v.a", ["vda", "VDA"]), ("[12]", ["1", "2"]), ("[1", ["[1"])],
+    [
+        ("vda", ["vda", "VDA"]),
+        ("VDA", ["VDA"]),
+        ("v.a", ["vda", "VDA"]),
+        ("[12]", ["1", "2"]),
+        ("[1", ["[1"]),
+        ("a{99999999999}", []),
+    ],
 )
 def test_patterns_are_regular_expressions_where_they_can_be(text: str, found: list[str]) -> None:
     terminal = Terminal(20, 3)

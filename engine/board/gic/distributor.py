@@ -17,6 +17,7 @@ from engine.board.gic.interrupts import (
     NOTHING,
     PRIVATE,
     SPECIAL,
+    SPIS,
     BankState,
     InterruptBank,
     members_of,
@@ -50,7 +51,7 @@ class Distributor:
     def __init__(
         self,
         pes: int,
-        spis: int = 256,
+        spis: int = SPIS,
         security: bool = False,
         on_change: Callable[[int], None] = lambda _: None,
         group1: bool = False,

@@ -14,6 +14,8 @@ SPURIOUS = 1023
 SPECIAL = 1020
 """First of the special INTIDs; everything from here on is never pending or active."""
 FIRST_SPI = 32
+SPIS = 256
+"""As many as a distributor has unless others are asked for."""
 SGI_MASK = 0xFFFF
 PRIVATE = 0xFFFF_FFFF
 """Bitmap of the SGIs and PPIs."""

@@ -12,6 +12,7 @@ from engine.arch.controls import PSTATE_DAIF, PSTATE_EL0T, PSTATE_EL1H
 from engine.board.memory_map import RAM_BASE
 from engine.build import build
 from engine.control import Control, ControlError
+from engine.events import HostInput
 from engine.views import VmRunState
 from tests.support import assembler as a
 from tests.support.assembler import Program
@@ -142,6 +143,13 @@ def test_a_replay_of_it_all_is_the_same(tmp_path: Path) -> None:
     assert again.control.inputs == first.control.inputs
     assert again.word(DATA, vm=1) == first.word(DATA, vm=1) > 1 << 40
     assert again.digest() == first.digest()
+
+
+@pytest.mark.parametrize("kind", ["", "read va", "offset"])
+def test_a_replay_leaves_no_input_out(tmp_path: Path, kind: str) -> None:
+    bench = tiny(tmp_path, spin())
+    with pytest.raises(ControlError, match=f"^expected an input that can be given again .got '{kind}'.$"):
+        bench.control.replay([HostInput(0, "vm0", 0, kind, b"", 0, 0)])
 
 
 def test_secure_partitions_are_open_to_the_debugger() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine import control
+from engine import control_base
 from engine.board.network.host_port import over_socket
 from engine.board.network.port import Drop
 from engine.control import Control, ControlError
@@ -158,7 +158,7 @@ def test_pulling_a_cable_twice_is_one_input(tmp_path: Path) -> None:
 
 
 def test_too_much_input_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "MOST_RECORDED", 2000)
+    monkeypatch.setattr(control_base, "MOST_RECORDED", 2000)
     made = bench(tmp_path).run(20_000)
     for _ in range(3):
         made.control.frame("lan", bytes(300))

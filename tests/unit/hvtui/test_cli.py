@@ -17,6 +17,7 @@ from engine.machine_config import MachineConfig
 from hvtui import cli, steps
 from hvtui.captures import CaptureFile
 from hvtui.cli import run_cli
+from hvtui.settings import Settings
 
 
 class Runs:
@@ -33,7 +34,7 @@ class Runs:
         self.config, self.steps, self.options = config, steps, options
         return self.code
 
-    def run_app(self, config: MachineConfig, _settings: object, **options: Any) -> int:
+    def run_app(self, config: MachineConfig, _settings: Settings, **options: Any) -> int:
         self.config, self.options = config, options
         self.app += 1
         return self.code
@@ -110,18 +111,6 @@ def test_a_terminal_gets_the_app(runs: Runs, machine: str, monkeypatch: pytest.M
     assert run_cli(["run", machine, "--expect", "x"]) == 0
     assert runs.app == 2
     assert len(runs.steps) == 1
-
-
-@pytest.mark.parametrize("words", [["--record", "x.cast"], ["--record=x.cast", "--set", "board.cores=2"]])
-def test_a_recording_is_the_apps(runs: Runs, machine: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_on_terminal", lambda: True)
-    for command in ([machine], ["run", machine]):
-        assert run_cli([*command, *words]) == 0
-        assert runs.options["record"] == Path("x.cast")
-    assert run_cli([machine]) == 0
-    assert runs.options["record"] is None
-    assert run_cli([machine, "--record", "machine.toml"]) == 2
-    assert runs.app == 3
 
 
 def test_check_describes_the_machine(machine: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,8 +28,9 @@ def test_a_hole_in_the_middle_is_no_error(tmp_path: Path) -> None:
     ]
     assert [page.problem for page in view.pages] == ["", "translation fault level 2 of stage 2"]
     assert [view.byte(n) for n in (0, 2, 5, 6, 15)] == [0, ord("l"), ord("t"), None, None]
-    with pytest.raises(IndexError):
-        view.byte(16)
+    for outside in (-1, 16):
+        with pytest.raises(IndexError):
+            view.byte(outside)
 
 
 @pytest.mark.parametrize("space", ["va", "ipa", "pa"])

@@ -16,7 +16,7 @@ from engine.control import Control, ControlError
 from engine.debug import frames, stepping
 from engine.debug.frames import Return
 from engine.debug.stepping import calls
-from engine.hypervisor.virtual_time import NO_LIMIT
+from engine.images.symbols import Symbol, SymbolTable
 from tests.support import assembler as a
 from tests.support.assembler import Program
 from tests.support.machines import DATA, Bench, Guest, spin, tiny
@@ -78,6 +78,14 @@ def test_a_step_over_an_svc_runs_the_handler(tmp_path: Path) -> None:
     assert bench.x(5) == 2
 
 
+@pytest.mark.parametrize("place", [0x100, 0x108])
+def test_a_symbol_may_have_any_name(tmp_path: Path, place: int) -> None:
+    bench = tiny(tmp_path, recursive())
+    bench.vm.symbols = SymbolTable([Symbol(RAM_BASE + 0x100, 0, "operator+")])
+    at(bench, place)
+    assert bench.control.finish("vm0", 0).startswith("finished")
+
+
 @pytest.mark.parametrize("offset", [0, 4, 8, 12])
 def test_finish_ends_where_this_very_call_returns(tmp_path: Path, offset: int) -> None:
     """From the third level of the recursion, before, inside and after the prologue."""
@@ -115,7 +123,7 @@ def test_the_time_ends_a_step_that_never_does(tmp_path: Path) -> None:
     assert bench.vm.core._watches._hooks == []
 
 
-def test_another_vcpu_in_the_same_place_does_not_end_it(tmp_path: Path) -> None:
+def test_another_vm_in_the_same_place_does_not_end_it(tmp_path: Path) -> None:
     bench = tiny(tmp_path, Guest(recursive()), Guest(recursive()))
     program = recursive()
     bench.control.run_to_address("vm1", RAM_BASE + program.offset("back") - 4)
@@ -243,5 +251,6 @@ def test_running_to_where_it_stands_goes_round_once(tmp_path: Path) -> None:
     bench.run(1).run(1)
     at(bench, 0)
     assert bench.hypervisor.progress == 4
-    assert bench.control.run_to_address("vm0", RAM_BASE + 0x100, bench.hypervisor.now + 50) == ""
-    assert bench.hypervisor.now < NO_LIMIT
+    end = bench.hypervisor.now + 50
+    assert bench.control.run_to_address("vm0", RAM_BASE + 0x100, end) == ""
+    assert bench.hypervisor.now == end
