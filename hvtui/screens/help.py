@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from hvtui.actions import Action, Scope
+from hvtui.actions import Action, Param, Scope
 from hvtui.keymap import Keymap
 from hvtui.screens.modal import Dialog
 from hvtui.theme import Ink
@@ -35,16 +35,40 @@ class Help(Dialog[None]):
         super().__init__()
         self._keymap = keymap
         self._actions = actions
+        self._alone = actions[0] if len(actions) == 1 else None
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box large") as box:
-            box.border_title = "Keys"
+            box.border_title = "Keys" if self._alone is None else f":{self._alone.word}"
             box.border_subtitle = "arrows scroll · escape closes"
+            if self._alone is not None:
+                yield Static(_all_about(self._alone, self._keymap), classes="section")
+                return
             for scope in Scope:
                 if any(action.scope is scope for action in self._actions):
                     yield Static(_section(scope, self._actions, self._keymap), classes="section")
-            if len(self._actions) > 1:
-                yield Static(_consoles(), classes="section")
+            yield Static(_consoles(), classes="section")
+
+
+def _all_about(action: Action, keymap: Keymap) -> Table:
+    """Title, sentence, and a row for everything else that there is to say."""
+    page = _page(action.scope.value)
+    page.add_row("", Text(f"{action.title}\n", Ink.STRONG).append(f"{action.help}\n", Ink.TEXT))
+    rows = [
+        ("usage", f":{action.usage}", Ink.CYAN),
+        *((f"  {param.name.upper()}", _meaning(param), Ink.TEXT) for param in action.params),
+        ("other words", ", ".join(f":{alias}" for alias in action.aliases), Ink.CYAN),
+        ("keys", keymap.label(action) or "none", Ink.KEY),
+        ("example", action.example, Ink.TEXT),
+    ]
+    for label, words, style in rows:
+        if words:
+            page.add_row(Text(label, Ink.MUTED), Text(words, style))
+    return page
+
+
+def _meaning(param: Param) -> str:
+    return f"{param.kind.value}{'; may be left out' if param.optional else ''}"
 
 
 def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Table:
