@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -23,6 +24,7 @@ _CONSOLE = (
     ("enter, ctrl+n", "While searching: to older matches, to newer ones; escape closes. Regular expressions work."),
     ("mouse", "Dragging selects and copies; a double click takes a word, a third one the line."),
 )
+_CONSOLE_TITLE = "In a console"
 _KEYS = 14
 
 
@@ -50,10 +52,9 @@ class Help(Dialog[None]):
             yield Static(_consoles(), classes="section")
 
 
-def _all_about(action: Action, keymap: Keymap) -> Table:
+def _all_about(action: Action, keymap: Keymap) -> Group:
     """Title, sentence, and a row for everything else that there is to say."""
-    page = _page(action.scope.value)
-    page.add_row("", Text(f"{action.title}\n", Ink.STRONG).append(f"{action.help}\n", Ink.TEXT))
+    page = _grid()
     rows = [
         ("usage", f":{action.usage}", Ink.CYAN),
         *((f"  {param.name.upper()}", _meaning(param), Ink.TEXT) for param in action.params),
@@ -64,24 +65,23 @@ def _all_about(action: Action, keymap: Keymap) -> Table:
     for label, words, style in rows:
         if words:
             page.add_row(Text(label, Ink.MUTED), Text(words, style))
-    return page
+    return Group(Text(action.title, Ink.HEADING), Text(f"{action.help}\n", Ink.TEXT), page)
 
 
 def _meaning(param: Param) -> str:
     return f"{param.kind.value}{'; may be left out' if param.optional else ''}"
 
 
-def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Table:
-    page = _page(scope.value)
+def _section(scope: Scope, actions: list[Action], keymap: Keymap) -> Group:
+    page = _grid()
     for action in actions:
         if action.scope is scope:
             page.add_row(Text(keymap.label(action), Ink.KEY), _words(action))
-    return page
+    return Group(Text(scope.value, Ink.HEADING), page)
 
 
 def _words(action: Action) -> Text:
-    words = Text(f"{action.title}\n", Ink.STRONG)
-    words.append(action.help, Ink.TEXT)
+    words = Text.assemble((f"{action.title}\n", Ink.STRONG), (action.help, Ink.TEXT))
     if action.params and not action.takes_key:
         words.append(f"\n:{action.usage}", Ink.CYAN)
     if action.example not in action.keys:
@@ -89,16 +89,15 @@ def _words(action: Action) -> Text:
     return words
 
 
-def _consoles() -> Table:
-    page = _page("Consoles")
+def _consoles() -> Group:
+    page = _grid()
     for keys, text in _CONSOLE:
         page.add_row(Text(keys, Ink.KEY), Text(text, Ink.TEXT))
-    return page
+    return Group(Text(_CONSOLE_TITLE, Ink.HEADING), page)
 
 
-def _page(title: str) -> Table:
+def _grid() -> Table:
     page = Table.grid(padding=(0, 1))
     page.add_column(width=_KEYS)
     page.add_column()
-    page.add_row(Text(title, Ink.HEADING), "")
     return page

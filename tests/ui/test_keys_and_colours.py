@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from rich.segment import Segment
@@ -61,7 +61,7 @@ async def test_chosen_keys_are_told() -> None:
         assert " f7 step " in status
         assert " f5 help " in status
         await press(pilot, "question_mark")
-        assert app.screen is app.board
+        assert len(app.screen_stack) == 2
         await press(pilot, "f5")
         assert isinstance(app.screen, Help)
         first = app.screen.query(Static).first()
@@ -154,7 +154,7 @@ async def test_a_click_opens_every_screen_or_says_why_not(size: tuple[int, int])
 async def test_a_click_on_a_hint_acts(name: str) -> None:
     async with running(still(ticking), (200, 60)) as (app, pilot):
         before = view(app)
-        did = {
+        effects: dict[str, Callable[[], bool]] = {
             "pause": lambda: app.board.bridge.state is RunState.RUNNING,
             "step": lambda: view(app).instructions == before.instructions + 1,
             "next": lambda: view(app).instructions == before.instructions + 1,
@@ -163,7 +163,8 @@ async def test_a_click_on_a_hint_acts(name: str) -> None:
             "monitor": lambda: app.board.monitor_line.is_open,
             "help": lambda: isinstance(app.screen, Help),
             "quit": lambda: isinstance(app.screen, Confirm),
-        }[name]
+        }
+        did = effects[name]
         word = {"pause": "resume"}.get(name) or next(action.hint for action in ACTIONS if action.name == name)
         assert not did()
         await pilot.click("#status", offset=(app.board.status.render_line(0).text.rindex(f" {word} ") + 1, 0))

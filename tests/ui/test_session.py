@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from textual.widgets import Static
 from engine import config, paths
 from engine.machine import Machine, Pace
 from engine.views import RunState
-from hvtui import headless_session
+from hvtui import headless_session, monitor
 from hvtui.actions import ACTIONS
 from hvtui.app import HvtuiApp
 from hvtui.keymap import Keymap
@@ -225,6 +226,16 @@ async def test_help_of_every_command_says_all_about_it() -> None:
             assert all(param.kind.value in says for param in action.params)
             assert not app.screen.query_one(VerticalScroll).show_vertical_scrollbar
             await pilot.press("escape")
+
+
+async def test_examples_are_lines_that_are_understood() -> None:
+    async with running(still(booted)) as (app, _):
+        facts = replace(app.board.facts(), ports=("vm0",), stops=(2,))
+        lines = [line for action in ACTIONS for line in action.example.split("   ") if line.startswith(":")]
+        assert len(lines) > 30
+        for line in lines:
+            if "<tab>" not in line:
+                assert monitor.parse(line[1:], facts) is not None
 
 
 async def test_offers_say_how_many_have_no_room() -> None:
