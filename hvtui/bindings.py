@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from textual.binding import Binding
 
@@ -20,7 +21,7 @@ def _of(action: Action) -> Iterator[Binding]:
         for place, key in enumerate(action.keys, start=1):
             yield Binding(key, f"{action.name}({place})", action.title, show=False, id=f"{action.name}-{place}")
     else:
-        yield Binding(",".join(action.keys) or f"{action.name}-has-no-key", action.name, show=False, id=action.name)
+        yield Binding(",".join(action.keys) or _none(action.name), action.name, show=False, id=action.name)
 
 
 def as_keymap(keymap: Keymap) -> dict[str, str]:
@@ -31,10 +32,16 @@ def as_keymap(keymap: Keymap) -> dict[str, str]:
             continue
         keys = keymap.keys(action)
         if action.takes_key:
-            changed |= {f"{action.name}-{n}": keys[n - 1] if n <= len(keys) else "" for n in _places(action)}
+            names = [f"{action.name}-{place}" for place in _places(action)]
+            changed |= {name: key or _none(name) for name, key in zip_longest(names, keys[: len(names)], fillvalue="")}
         else:
-            changed[action.name] = ",".join(keys)
+            changed[action.name] = ",".join(keys) or _none(action.name)
     return changed
+
+
+def _none(name: str) -> str:
+    """A key that no keyboard has: to Textual, no key at all would mean the usual one."""
+    return f"{name}-has-no-key"
 
 
 def _places(action: Action) -> range:

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from textual.pilot import Pilot
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine import config, paths
 from engine.errors import MachineError
@@ -20,6 +19,7 @@ from engine.machine import Machine, Pace
 from hvtui.app import HvtuiApp
 from screenshots import states
 
+HERE = Path(__file__).resolve().parent
 _LONGEST_S = 60
 """A machine comes to rest within this, or the picture is given up."""
 _FOREVER = 1e6
@@ -50,6 +50,7 @@ PICTURES = (
     Picture("interrupts", USUAL, "two-vms.toml", states.ticking, ["6"]),
     Picture("inject", USUAL, "two-vms.toml", states.ticking, ["i", "'33"]),
     Picture("help", SMALL, "two-vms.toml", states.ticking, ["question_mark"]),
+    Picture("help-command", SMALL, "two-vms.toml", states.ticking, [":help watch"]),
     Picture("completion", SMALL, "two-vms.toml", states.ticking, ["colon", "'break gic"]),
     Picture(
         "breakpoints",
@@ -59,7 +60,7 @@ PICTURES = (
         [":break dispatch_irq if x0 == 33", ":watch pa:0x48000000 8 w", ":until +1", ":disable 2", "b", "down"],
     ),
     Picture("search", SMALL, "two-vms.toml", states.printed, ["z", "slash", "'tick 1[0-9]"]),
-    Picture("consoles", USUAL, "ffa.toml", states.talked, [*["vertical_line"] * 4, *["T", "full_stop"] * 3, "T", "z"]),
+    Picture("consoles", (160, 48), "ffa.toml", states.talked, [*["vertical_line"] * 4, *["T", "full_stop"] * 3, "T"]),
     Picture("chain", USUAL, "ffa.toml", states.in_a_chain),
     Picture("cpu-partition", USUAL, "ffa.toml", states.in_a_chain, [":select sp_hello/0", "2"]),
     Picture("trace", USUAL, "ffa.toml", states.talked, ["5"]),

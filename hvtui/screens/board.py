@@ -18,6 +18,7 @@ from hvtui.bridge import Bridge
 from hvtui.commander import Commander
 from hvtui.facts import first_facts, gather
 from hvtui.frame import Frame
+from hvtui.keymap import label
 from hvtui.screens import room
 from hvtui.screens.console_actions import ConsoleActions
 from hvtui.screens.look_actions import LookActions
@@ -93,7 +94,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, Prog
         self.event_log = EventLog(self.bridge.nanoseconds)
         self.pages = _pages(machine.config, self.bridge.nanoseconds)
         self.page = None
-        screens = settings.keymap.keys(find("screen"))
+        screens = [label(key) for key in settings.keymap.keys(find("screen"))]
         self.modes = ModeBar(screens, ["board", *self.pages], machine.config.name)
         self.status = StatusLine(pace, settings.keymap)
         self.known = first_facts(machine.config)

@@ -36,12 +36,14 @@ class Detail(LinesPane):
             self.scroll_to(y=0, animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
-        if self.scrollable_content_region.width != self._width:
-            self._lay_out()
+        self._lay_out()
 
     def _lay_out(self) -> None:
-        self._width = self.scrollable_content_region.width
+        self._width = self.content_size.width
         self._lines = lay_out(self._page, self._width)
+        if len(self._lines) > self.content_size.height:
+            # The scrollbar that this takes comes only later, and would hide the ends of full lines.
+            self._lines = lay_out(self._page, self._width - self.styles.scrollbar_size_vertical)
         self.set_line_count(len(self._lines))
         self.refresh()
 

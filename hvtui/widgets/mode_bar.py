@@ -31,9 +31,9 @@ class ModeBar(Widget):
             self.mode = mode
 
     def __init__(self, keys: Sequence[str], there: Sequence[str], machine: str) -> None:
-        """`keys`: of each mode, to be shown; `there`: names of those that this machine has."""
+        """`keys`: of the modes, or of the first ones, as people write them; `there`: names of those of this machine."""
         super().__init__(id="modes")
-        self._keys = keys
+        self._keys = [*keys, *("" for _ in MODES)][: len(MODES)]
         self._there = set(there)
         self._machine = machine
 

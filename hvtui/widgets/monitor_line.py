@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -19,7 +19,6 @@ from hvtui.monitor import Facts, MonitorError
 from hvtui.theme import Ink
 
 _MOST_KEPT = 200
-_MOST_SHOWN = 6
 
 
 class MonitorLine(Vertical):
@@ -182,10 +181,19 @@ class Offers(Widget):
     def render_line(self, _y: int) -> Strip:
         usage, words = self.told
         width = self.size.width
-        shown = "  ".join(words[: _MOST_SHOWN * max(1, width // 80)])
-        more = f"  … {len(words)}" if len(words) > _MOST_SHOWN * max(1, width // 80) else ""
-        head = [(f" {usage} ", Ink.KEY)] if usage else [(" ", Ink.TEXT)]
-        return text.line([*head, (f" {shown}{more}", Ink.MUTED)], width, Ink.BAR)
+        head = f" {usage} " if usage else " "
+        offered = (f" {_fitting(words, width - len(head) - 1)}", Ink.MUTED)
+        return text.line([(head, Ink.KEY), offered], width, Ink.BAR)
+
+
+def _fitting(words: Sequence[str], width: int) -> str:
+    """The words that fit, and how many more there are."""
+    for count in range(min(len(words), width // 2), 0, -1):
+        more = f"  … {len(words) - count} more" if count < len(words) else ""
+        line = "  ".join(words[:count]) + more
+        if len(line) <= width:
+            return line
+    return text.shorten(f"{len(words)} words" if words else "", max(0, width))
 
 
 class _Suggest(Suggester):

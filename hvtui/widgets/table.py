@@ -157,4 +157,7 @@ class Table(LinesPane, Generic[T]):
         selected = self._active and number == self._cursor
         base = (Ink.SELECTED if self.has_focus else Ink.SELECTED_BLURRED) if selected else None
         mark = ("▌" if selected else " ", Ink.AMBER)
-        return text.line([mark, *self.parts(self._rows[number].item, width - 1)], width, base)
+        parts = self.parts(self._rows[number].item, width - 1)
+        if sum(len(part) for part, _ in parts) >= width:
+            parts = text.fit_parts(parts, width)
+        return text.line([mark, *parts], width, base)

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from engine import config, paths
 from engine.machine import Machine
 from hvtui.app import HvtuiApp
+from hvtui.settings import Settings
 
 SECOND = 500_000_000
 """Cycles of a virtual second with the default eight instructions a tick."""
@@ -91,10 +92,13 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 
 @contextlib.asynccontextmanager
 async def running(
-    machine: Machine, size: tuple[int, int] = (120, 40), notifications: bool = False
+    machine: Machine,
+    size: tuple[int, int] = (120, 40),
+    settings: Settings | None = None,
+    notifications: bool = False,
 ) -> AsyncIterator[tuple[HvtuiApp, Pilot[None]]]:
     """An app on a machine, at rest; closes both. Notices that cover others are shown where they are asked for."""
-    app = HvtuiApp(machine)
+    app = HvtuiApp(machine, settings=settings)
     try:
         async with app.run_test(size=size, notifications=notifications) as pilot:
             await settle(pilot)

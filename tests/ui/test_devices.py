@@ -95,6 +95,29 @@ async def test_it_is_asked_for_only_while_the_page_is_open(network: Machine) -> 
         assert frame.view.interrupts is None
 
 
+async def test_what_is_cut_off_says_so(network: Machine) -> None:
+    app = HvtuiApp(network)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "7")
+        page = devices(app)
+        whole = page.devices.draw_line(0, 200).text.rstrip()
+        assert page.devices.draw_line(0, len(whole)).text == whole
+        assert page.devices.draw_line(0, len(whole) - 1).text == f"{whole[:-2]}…"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_details_are_not_hidden_by_their_scrollbar(network: Machine, size: tuple[int, int]) -> None:
+    app = HvtuiApp(network)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "7")
+        detail = devices(app).detail
+        assert detail.show_vertical_scrollbar is (detail.virtual_size.height > detail.size.height)
+        widest = max(sum(len(part) for part, _ in line) for line in detail._lines)
+        assert widest <= detail.scrollable_content_region.width
+
+
 async def test_the_interrupts_of_every_vcpu(ticks: Machine) -> None:
     app = HvtuiApp(ticks)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from textual.pilot import Pilot
@@ -26,7 +26,7 @@ from hvtui.widgets.memory import MemoryPage
 from hvtui.widgets.trace import TracePage
 from tests.support.machines import Guest, machine_config
 from tests.support.net_guest import answering
-from tests.ui.support import SECOND, booted, console_text, press, running, settle, still, ticking, until
+from tests.ui.support import SECOND, booted, console_text, running, settle, still, ticking, until
 
 SCRIPT = "session.hvt"
 
@@ -63,7 +63,7 @@ def _talked(machine: Machine) -> None:
 
 def _plain(tmp_path: Path) -> Machine:
     """One guest with a network port, which has not run yet."""
-    nic = {"nic": [{}]}
+    nic: dict[str, Any] = {"nic": [{}]}
     made = Machine(machine_config(tmp_path, Guest(answering(b"\2" * 6, b"\4" * 6), virtio=nic)))
     made.start(running=False)
     return made

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from engine import config, paths
 from engine.machine import Machine, Pace
 from engine.views import RunState
-from hvtui import headless_session
+from hvtui import headless_session, monitor
+from hvtui.actions import ACTIONS
 from hvtui.app import HvtuiApp
+from hvtui.keymap import Keymap
 from hvtui.screens.confirm import Confirm
 from hvtui.screens.help import Help
 from tests.ui.support import booted, press, running, settle, still, ticking, until
@@ -206,8 +211,39 @@ async def test_writing_asks_first() -> None:
         assert "[sp] = 0x78 (120)" in app.board.status.notice
 
 
-async def test_help_of_one_command_has_its_usage() -> None:
-    async with running(still(booted)) as (app, pilot):
-        await enter(pilot, "help watch")
-        assert isinstance(app.screen, Help)
-        assert [action.name for action in app.screen._actions] == ["watch"]
+async def test_help_of_every_command_says_all_about_it() -> None:
+    async with running(still(booted), (80, 24)) as (app, pilot):
+        for action in ACTIONS:
+            app.board.obey(f"help {action.word}")
+            await pilot.pause()
+            assert isinstance(app.screen, Help)
+            (page,) = app.screen.query(Static)
+            lines = [line.text.strip() for line in page.render_lines(page.region.reset_offset)]
+            says = " ".join(" ".join(lines).split())
+            keys = Keymap().label(action) or "none"
+            for part in (action.title, action.help, f"usage :{action.usage}", f"keys {keys}", action.example):
+                assert " ".join(part.split()) in says
+            assert all(param.kind.value in says for param in action.params)
+            assert not app.screen.query_one(VerticalScroll).show_vertical_scrollbar
+            await pilot.press("escape")
+
+
+async def test_examples_are_lines_that_are_understood() -> None:
+    async with running(still(booted)) as (app, _):
+        facts = replace(app.board.facts(), ports=("vm0",), stops=(2,))
+        lines = [line for action in ACTIONS for line in action.example.split("   ") if line.startswith(":")]
+        assert len(lines) > 30
+        for line in lines:
+            if "<tab>" not in line:
+                assert monitor.parse(line[1:], facts) is not None
+
+
+async def test_offers_say_how_many_have_no_room() -> None:
+    async with running(still(booted), (80, 24)) as (app, pilot):
+        await press(pilot, "colon", *"break ")
+        offers = app.board.monitor_line.offers
+        words = offers.told[1]
+        shown, more = offers.render_line(0).text.strip().split("  … ")
+        named = shown.split("  ", 1)[1].split("  ")
+        assert tuple(named) == words[: len(named)]
+        assert more == f"{len(words) - len(named)} more"
