@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests of the app wait more than they compute: more of them at once than there are cores.
+WORKERS ?= 4
 .DEFAULT_GOAL := help
 
 .venv/bin/python:
@@ -30,7 +32,7 @@ run: .venv/.run ## open the app on the default machine (without a terminal: two 
 install: .venv/.dev ## make .venv with the program and the developer's tools
 
 test: .venv/.dev ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 long: .venv/.dev ## run the state machines that only show much in thousands of examples (minutes)
 	FFA_EXAMPLES=2000 SPMC_EXAMPLES=400 SPMC_SHARING_EXAMPLES=500 DISK_EXAMPLES=1000 VIRTIO_EXAMPLES=1000 \

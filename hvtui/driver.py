@@ -36,10 +36,10 @@ class QuickDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def write(self, data: str) -> None:
-        """Send something to the terminal."""
-        super().write(data)
+        """Send something to the terminal; by the time that people see it, it is recorded."""
         if self._recorder is not None:
             self._recorder.output(data)
+        super().write(data)
 
     def run_input_thread(self) -> None:
         """Turn terminal input into events until told to end."""
