@@ -576,7 +576,7 @@ ACTIONS: tuple[Action, ...] = (
         "end_script",
         ("escape",),
         "End the script",
-        "Stop doing the lines of a session script; the machine stays as it is.",
+        "Stop doing the lines of a session script, or waiting for something; the machine stays as it is.",
         "escape",
         Scope.SCRIPTS,
     ),

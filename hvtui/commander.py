@@ -38,10 +38,13 @@ _WORD_BYTES = 8
 class Commander:
     """Does things to a machine on behalf of a person. Every method returns what to tell, or raises MachineError."""
 
-    def __init__(self, machine: Machine, selected: Callable[[], tuple[str, int]]) -> None:
-        """`selected`: the vCPU that people look at."""
+    def __init__(
+        self, machine: Machine, selected: Callable[[], tuple[str, int]], went_on: Callable[[], None] = lambda: None
+    ) -> None:
+        """`selected`: the vCPU that people look at. `went_on` is called when guests run before an action is done."""
         self.machine = machine
         self._selected = selected
+        self._went_on = went_on
 
     def can(self, name: str) -> bool:
         """Whether this is an action on the machine."""
@@ -54,6 +57,7 @@ class Commander:
 
     async def held(self) -> str:
         """Wait until the machine stands still; why it does."""
+        self._went_on()
         return await done(self.machine.held())
 
     # --- running -------------------------------------------------------------------------------------
@@ -122,11 +126,17 @@ class Commander:
         await self._require_runnable()
         future = self.machine.wait_for(goal, LONGEST_WAIT_NS)
         await done(self.machine.resume())
+        self._went_on()
         try:
             return await done(future)
         except asyncio.CancelledError:
             self.machine.give_up()
             raise
+
+    async def do_give_up(self) -> str:
+        """Wait for nothing any more; guests go on as they are."""
+        await done(self.machine.give_up())
+        return ""
 
     async def do_check(self, expression: str) -> str:
         value = await self._evaluate(expression)

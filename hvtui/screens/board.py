@@ -87,7 +87,7 @@ class BoardScreen(MachineActions, PaneActions, ConsoleActions, LookActions, Prog
         self.machine = machine
         self.settings = settings
         self.bridge = Bridge(machine, self.show, self.complain)
-        self.commander = Commander(machine, lambda: self.bridge.selected)
+        self.commander = Commander(machine, lambda: self.bridge.selected, self.bridge.look)
         self.consoles = Consoles(machine.config.consoles)
         self.registers = Registers()
         self.partitions = Partitions()

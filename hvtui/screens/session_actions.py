@@ -82,6 +82,8 @@ class SessionActions(BoardBase):
     def action_end_script(self) -> None:
         if self._session is not None and self._session.is_running:
             self._session.cancel()
+        else:
+            self.command("give_up")
 
     async def say(self, text: str) -> None:
         """A line of a script, for as long as reading takes."""
@@ -93,6 +95,7 @@ class SessionActions(BoardBase):
         self.status.say(text)
 
     async def beat(self) -> None:
+        self.bridge.look()
         await asyncio.sleep(_BEAT_S * self.human)
 
     def view(self, command: Command) -> None:
@@ -111,4 +114,9 @@ class SessionActions(BoardBase):
         self.command("check", expression)
 
     def action_say(self, text: str) -> None:
-        self.run_worker(self.say(text), exit_on_error=False)
+        self.run_worker(self._say_alone(text), exit_on_error=False)
+
+    async def _say_alone(self, text: str) -> None:
+        await self.say(text)
+        if self.caption.words == text:
+            self.caption.words = ""

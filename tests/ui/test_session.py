@@ -247,3 +247,19 @@ async def test_offers_say_how_many_have_no_room() -> None:
         named = shown.split("  ", 1)[1].split("  ")
         assert tuple(named) == words[: len(named)]
         assert more == f"{len(words) - len(named)} more"
+
+
+async def test_escape_gives_a_wait_up_and_a_caption_goes() -> None:
+    async with running(still(booted)) as (app, pilot):
+        app.board.human = 0
+        app.board.obey("wait vm0 never")
+        await until(pilot, lambda: app.board.bridge.state is RunState.RUNNING)
+        app.board.obey("wait vm0 either")
+        await until(pilot, lambda: "already" in app.board.status.notice)
+        await pilot.press("escape")
+        await until(pilot, lambda: "already" not in app.board.status.notice)
+        app.board.obey("say something")
+        await pilot.pause()
+        app.board.obey("wait vm0 tick")
+        await until(pilot, lambda: app.board.bridge.state is not RunState.RUNNING)
+        assert app.board.caption.words == ""
