@@ -151,7 +151,7 @@ def test_examples_are_commands() -> None:
     facts = Facts(
         vcpus={"vm0": 1, "vm1": 1},
         consoles=["vm0"],
-        ports=["vm0.nic0"],
+        ports=["vm0"],
     )
     for action in ACTIONS:
         for part in action.example.split("   "):
