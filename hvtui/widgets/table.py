@@ -133,6 +133,8 @@ class Table(LinesPane, Generic[T]):
         self.scroll_to(y=max(0, top), animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
+        # As many rows above the cursor as there is room for, whatever sizes it had on its way to this one.
+        self._scroll(min(self.scroll_offset.y, max(0, self._cursor + 2 - self.rows)))
         self._keep_in_view()
 
     def watch_has_focus(self, has_focus: bool) -> None:
